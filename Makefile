@@ -1,0 +1,70 @@
+# Every target works from a clean clone: the first one run creates .venv (scripts/bootstrap.sh).
+#   make PYTHON=python3.12 …     another Python 3.10-3.13
+#   make test PYTEST_ARGS="tests/unit -k retention"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?=
+PYTEST_ARGS ?=
+# For example: make lock LOCK_ARGS=--upgrade
+LOCK_ARGS ?=
+
+VENV := .venv/bin
+SOURCES := $(wildcard dags plugins include tests bench scripts)
+SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh)
+
+# DAGs, plugins, tests and the demo all import include.* from the project root.
+export PYTHONPATH := $(CURDIR)
+export PYTHON
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: bootstrap ## Back up, destroy, restore and compare a marketplace, without Docker or Airflow services
+	@exec $(VENV)/python -m include.demo demo
+
+.PHONY: up
+up: bootstrap ## Start Airflow, a source Postgres and an S3 server on this machine (Ctrl-C stops them)
+	@exec $(VENV)/python -m include.demo up
+
+.PHONY: test
+test: bootstrap ## Run the tests (PYTEST_ARGS="…" narrows them)
+	@exec $(VENV)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: bootstrap ## Check format, lint, types, layers, compose file and shell scripts; changes nothing
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	$(VENV)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+	for script in $(SHELL_SCRIPTS); do bash -n "$$script" || exit 1; done
+
+.PHONY: fix
+fix: bootstrap ## Apply the formatter and the linter's safe fixes
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+
+# --universal: one file for Python 3.10 to 3.13. The image's lock follows requirements.txt pin by pin and
+# adds what only the image runs (Celery, FAB), so that what is tested is what is deployed.
+COMPILE = $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" $(LOCK_ARGS)
+
+.PHONY: lock
+lock: bootstrap ## Compile requirements*.in to pins with hashes (LOCK_ARGS=--upgrade for newer ones)
+	$(COMPILE) --python-version 3.10 requirements.in -o requirements.txt
+	$(COMPILE) --python-version 3.10 requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) --python-version 3.12 -c requirements.txt requirements-image.in -o requirements-image.txt
+
+.PHONY: clean
+clean: ## Remove .venv, caches and what demo and up left behind
+	rm -rf .venv .venv.lock .demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: bootstrap
+bootstrap:
+	@sh scripts/bootstrap.sh

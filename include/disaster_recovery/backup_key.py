@@ -1,0 +1,44 @@
+"""Names of objects: backup keys and staging prefixes, both confined to their prefixes."""
+
+import re
+from datetime import datetime, timezone
+
+from include.disaster_recovery.settings import Compression
+
+SUFFIX: dict[Compression, str] = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+_NAME = re.compile(r"^collabhunts-backup-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d{3}Z)\.json(\.gz|\.zst)?$")
+_STAMP = "%Y-%m-%dT%H-%M-%S"
+
+
+def timestamp(moment: datetime) -> str:
+    """The UTC moment as in keys, milliseconds truncated: `2025-12-07T18-33-07-123Z`."""
+    utc = moment.astimezone(timezone.utc)
+    return f"{utc.strftime(_STAMP)}-{utc.microsecond // 1000:03d}Z"
+
+
+def moment(stamp: str) -> datetime:
+    """The inverse of `timestamp`.
+
+    Raises:
+        ValueError: the text is no such timestamp.
+    """
+    parsed = datetime.strptime(stamp[:-5], _STAMP).replace(tzinfo=timezone.utc)
+    return parsed.replace(microsecond=int(stamp[-4:-1]) * 1000)
+
+
+def backup_key(prefix: str, opened_at: datetime, compression: Compression) -> str:
+    """The key of the backup opened at that moment."""
+    return f"{prefix}collabhunts-backup-{timestamp(opened_at)}.json{SUFFIX[compression]}"
+
+
+def is_backup_key(prefix: str, key: str) -> bool:
+    """Whether the key is one this package writes below `prefix`."""
+    return key.startswith(prefix) and _NAME.match(key[len(prefix) :]) is not None
+
+
+def compression_of(key: str) -> Compression:
+    """How the object behind a backup key is compressed, by its suffix."""
+    for compression, suffix in SUFFIX.items():
+        if suffix and key.endswith(suffix):
+            return compression
+    return "none"

@@ -1,0 +1,256 @@
+"""The document format, version 1: its texts, its layout and its manifest. Pure; specified in `docs/format.md`.
+
+{"metadata":{…},                                      head
+"tables":{"profiles":{"rows":[                        opening of the first fragment of a table
+{…},                                                  rows of the fragment: what its manifest entry ranges over
+{…}
+],"row_count":2},                                     closing of the last fragment of a table
+…},
+"schema":{…},"edge_functions":{…},                    sections
+"manifest":{…,"locator":{…}}}                         the locator has a fixed size and ends the document
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from pydantic import ValidationError
+
+from include.disaster_recovery.assembly import Piece, inline, staged
+from include.disaster_recovery.errors import DocumentError
+from include.disaster_recovery.model import Batch, StagedFragment, StagedSection, Value
+from include.disaster_recovery.settings import Compression
+
+FORMAT = "collabhunts-backup"
+VERSION = 1
+DIGEST_ALGORITHM = "hashtextextended-sum64"
+ROW_SEPARATOR = b",\n"
+
+_LOCATOR = ',"locator":{{"manifest_offset":{:>20d},"manifest_length":{:>20d},"manifest_sha256":"{}"}}}}}}\n'
+_LOCATOR_PATTERN = re.compile(
+    rb',"locator":\{"manifest_offset": *(\d+),"manifest_length": *(\d+),"manifest_sha256":"([0-9a-f]{64})"\}\}\}\n'
+)
+LOCATOR_SIZE = len(_LOCATOR.format(0, 0, "0" * 64))
+
+Frame = Callable[[bytes], bytes]
+
+
+class Fragment(Value):
+    """A manifest entry: where the rows of one fragment stand. Offsets and lengths are bytes of the stored object."""
+
+    offset: int
+    length: int
+    rows: int
+    sha256: str
+    digest: str
+    batches: list[Batch]
+
+
+class Table(Value):
+    """A manifest entry: where the value of one table stands, and its fragments in order."""
+
+    offset: int
+    length: int
+    row_count: int
+    fragments: list[Fragment]
+
+
+class Section(Value):
+    """A manifest entry: where the value of `metadata`, `schema` or `edge_functions` stands."""
+
+    offset: int
+    length: int
+    sha256: str
+
+
+class Locator(Value):
+    """The end of a document: where its manifest stands and what it hashes to."""
+
+    manifest_offset: int
+    manifest_length: int
+    manifest_sha256: str
+
+
+class Manifest(Value):
+    """A document's description of itself."""
+
+    format: str
+    version: int
+    writer: str
+    compression: Compression
+    digest_algorithm: str
+    snapshot: str
+    sections: dict[str, Section]
+    tables: dict[str, Table]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """A document ready to be assembled: its pieces in order, and what its manifest says."""
+
+    pieces: Sequence[Piece]
+    manifest: Manifest
+    manifest_sha256: str
+    size: int
+
+
+def text(value: object) -> bytes:
+    """A value as compact UTF-8 JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def key_text(name: str, *, first: bool) -> bytes:
+    """What stands before the value of a table."""
+    return (b"" if first else b",\n") + text(name) + b":"
+
+
+VALUE_OPENING = b'{"rows":[\n'
+
+
+def closing_text(row_count: int) -> bytes:
+    """What ends the value of a table."""
+    return b'\n],"row_count":%d}' % row_count
+
+
+class _Writer:
+    """Appends pieces and knows where it stands."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.pieces: list[Piece] = []
+        self.at = 0
+
+    def raw(self, data: bytes) -> int:
+        offset = self.at
+        self.pieces.append(inline(data))
+        self.at += len(data)
+        return offset
+
+    def punctuation(self, data: bytes) -> None:
+        self.raw(self.frame(data))
+
+    def section(self, value: bytes) -> Section:
+        stored = self.frame(value)
+        return Section(offset=self.raw(stored), length=len(stored), sha256=sha256(stored).hexdigest())
+
+    def staged(self, key: str, size: int) -> int:
+        offset = self.at
+        if size:
+            self.pieces.append(staged(key, size))
+        self.at += size
+        return offset
+
+
+def lay_out(
+    *,
+    metadata: Mapping[str, Any],
+    tables: Mapping[str, Sequence[StagedFragment]],
+    sections: Sequence[StagedSection],
+    snapshot: str,
+    writer: str,
+    compression: Compression,
+    frame: Frame,
+    stored_frame: Frame,
+) -> Layout:
+    """Lay out a document.
+
+    Args:
+        metadata: the `metadata` section.
+        tables: the fragments of each table, in document order.
+        sections: the staged sections, in document order.
+        snapshot: id of the snapshot everything was read from.
+        writer: version of the software that writes.
+        compression: how frames are compressed, for the manifest.
+        frame: makes one frame of bytes.
+        stored_frame: the same with a size that depends on the number of bytes only.
+    """
+    out = _Writer(frame)
+    out.punctuation(b'{"metadata":')
+    placed = {"metadata": out.section(text(metadata))}
+    out.punctuation(b',\n"tables":{')
+    placed_tables = {name: _place_table(out, fragments) for name, fragments in tables.items()}
+    out.punctuation(b"}")
+    for section in sections:
+        out.punctuation(b',\n"%s":' % section.name.encode())
+        offset = out.staged(section.key, section.size)
+        placed[section.name] = Section(offset=offset, length=section.size, sha256=section.sha256)
+    manifest = Manifest(
+        format=FORMAT,
+        version=VERSION,
+        writer=writer,
+        compression=compression,
+        digest_algorithm=DIGEST_ALGORITHM,
+        snapshot=snapshot,
+        sections=placed,
+        tables=placed_tables,
+    )
+    return _finish(out, manifest, stored_frame)
+
+
+def _finish(out: _Writer, manifest: Manifest, stored_frame: Frame) -> Layout:
+    out.punctuation(b',\n"manifest":')
+    body = out.section(text(manifest.to_json())[:-1])  # without its closing brace: the locator brings it
+    out.raw(stored_frame(_LOCATOR.format(body.offset, body.length, body.sha256).encode()))
+    return Layout(pieces=out.pieces, manifest=manifest, manifest_sha256=body.sha256, size=out.at)
+
+
+def _place_table(out: _Writer, fragments: Sequence[StagedFragment]) -> Table:
+    value_at, placed = out.at + fragments[0].value_at, []
+    for fragment in fragments:
+        offset = out.staged(fragment.key, fragment.size) + fragment.opening_size
+        placed.append(
+            Fragment(
+                offset=offset,
+                length=fragment.rows_size,
+                rows=fragment.rows,
+                sha256=fragment.sha256,
+                digest=fragment.digest,
+                batches=fragment.batches,
+            )
+        )
+    rows = sum(fragment.rows for fragment in fragments)
+    return Table(offset=value_at, length=out.at - value_at, row_count=rows, fragments=placed)
+
+
+def parse_locator(tail: bytes) -> Locator:
+    """Read the locator from the decompressed end of a document.
+
+    Raises:
+        DocumentError: there is none, as the document is truncated or none of ours.
+    """
+    match = _LOCATOR_PATTERN.fullmatch(tail)
+    if not match:
+        raise DocumentError(
+            "the object does not end with a locator: it is truncated, or no CollabHunts backup",
+            hint="choose another backup key; verify tells which backups are whole",
+        )
+    offset, length, digest = match.groups()
+    return Locator(manifest_offset=int(offset), manifest_length=int(length), manifest_sha256=digest.decode())
+
+
+def parse_manifest(stored: bytes, locator: Locator, expand: Callable[[bytes], bytes]) -> Manifest:
+    """Read the manifest from its stored bytes.
+
+    Raises:
+        DocumentError: the bytes do not hash to what the locator says, or this version cannot read them.
+    """
+    if sha256(stored).hexdigest() != locator.manifest_sha256:
+        raise DocumentError(
+            "the manifest is damaged: its SHA-256 differs from the locator's", hint="choose another backup"
+        )
+    content = json.loads(expand(stored) + b"}")
+    if content.get("format") != FORMAT or content.get("version", 0) > VERSION:
+        raise DocumentError(
+            f"the document is {content.get('format')!r} version {content.get('version')}, this software reads "
+            f"{FORMAT!r} up to version {VERSION}",
+            hint="use the version of this package that wrote it, or a newer one",
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        raise DocumentError(
+            f"the manifest is malformed: {error.error_count()} wrong value(s)", hint="choose another backup"
+        ) from None

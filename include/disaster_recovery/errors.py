@@ -1,0 +1,110 @@
+"""The error tree. Each error says a fact with its values, then a hint with the next action.
+
+    DisasterRecoveryError
+    ├── RetryableError            trying again, unchanged, may help
+    │   ├── DatabaseUnavailable   the connection was refused, lost or timed out
+    │   ├── BackupInProgress      another backup of the same database is running
+    │   ├── TableLocked           another session holds or awaits an exclusive lock
+    │   └── StoreUnavailable      the S3 server failed, is full or could not be reached
+    └── PermanentError            trying again, unchanged, never helps
+        ├── SettingsError         the settings file or a connection is wrong
+        ├── PreflightFailed       the environment cannot carry a backup
+        ├── SnapshotLost          the exported snapshot is gone
+        ├── SnapshotStarved       the other tasks of the run never got a slot
+        ├── TableUnreadable       a table is missing, hidden or not exactly representable
+        ├── DescriptionFailed     schema or edge functions could not be described
+        ├── StoreRefused          the S3 server denied a request for good
+        ├── BackupExists          an object with this key is already there
+        ├── DocumentError         a document is truncated, foreign or damaged
+        └── VerificationFailed    the stored bytes are not what was written
+
+Airflow's retry policy reads the two middle classes (`dags/`): permanent errors skip the remaining retries.
+"""
+
+
+class DisasterRecoveryError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Args:
+        fact: what happened, lower case, with the values that matter and no secret.
+        hint: the next action for the person reading it.
+    """
+
+    def __init__(self, fact: str, *, hint: str) -> None:
+        super().__init__(fact, hint)
+        self.fact = fact
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.fact}\nhint: {self.hint}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.fact, self.hint)
+
+
+def _rebuild(kind: type[DisasterRecoveryError], fact: str, hint: str) -> DisasterRecoveryError:
+    return kind(fact, hint=hint)
+
+
+class RetryableError(DisasterRecoveryError):
+    """Trying again, unchanged, may help."""
+
+
+class DatabaseUnavailable(RetryableError):
+    """The database connection was refused, lost or timed out."""
+
+
+class BackupInProgress(RetryableError):
+    """Another backup of the same database is running."""
+
+
+class TableLocked(RetryableError):
+    """Another session holds or awaits a lock that keeps readers out of the table."""
+
+
+class StoreUnavailable(RetryableError):
+    """The S3 server failed, is full or could not be reached."""
+
+
+class PermanentError(DisasterRecoveryError):
+    """Trying again, unchanged, never helps."""
+
+
+class SettingsError(PermanentError):
+    """The settings file or an Airflow connection is wrong."""
+
+
+class PreflightFailed(PermanentError):
+    """The environment cannot carry a backup; every failed check is listed."""
+
+
+class SnapshotLost(PermanentError):
+    """The exported snapshot is gone; only a fresh run can be consistent."""
+
+
+class SnapshotStarved(PermanentError):
+    """The snapshot is held but the tasks that should use it never started."""
+
+
+class TableUnreadable(PermanentError):
+    """A table is missing, hidden by row-level security or not exactly representable."""
+
+
+class DescriptionFailed(PermanentError):
+    """The schema or the edge functions could not be described."""
+
+
+class StoreRefused(PermanentError):
+    """The S3 server denied a request for good (permission, missing bucket, bad argument)."""
+
+
+class BackupExists(PermanentError):
+    """An object with this key is already there; no backup is ever overwritten."""
+
+
+class DocumentError(PermanentError):
+    """A document is truncated, foreign or damaged."""
+
+
+class VerificationFailed(PermanentError):
+    """The stored bytes are not what was written."""

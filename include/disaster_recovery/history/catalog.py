@@ -1,0 +1,97 @@
+"""The rows of `public.backup_history`: opened, then closed as success or failed."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from include.disaster_recovery.errors import DatabaseUnavailable
+from include.disaster_recovery.model import BackupRun
+from include.disaster_recovery.postgres.errors import translated
+from include.disaster_recovery.postgres.queries import statement
+from include.disaster_recovery.postgres.session import Connection
+
+BACKUP_VERSION = "1.0"  # of the document, as the guide's history column wants it
+MESSAGE_LIMIT = 1000
+
+
+def ensure_table(connection: Connection) -> None:
+    """Create `backup_history` where it is missing; never alter it.
+
+    Raises:
+        TableUnreadable: the role may not create it.
+        DatabaseUnavailable: the connection was lost.
+    """
+    with translated("backup_history cannot be created"):
+        exists = connection.execute(statement("history_exists")).fetchone()
+        if not (exists and exists[0]):
+            connection.execute(statement("history_create"))
+
+
+def open_row(connection: Connection, run: BackupRun, s3_url: str) -> None:
+    """Insert the `in_progress` row of a run.
+
+    Raises:
+        TableUnreadable: the role may not write it.
+        DatabaseUnavailable: the connection was lost.
+    """
+    values = {
+        "id": run.backup_id,
+        "backup_type": run.backup_type,
+        "file_name": run.key.rpartition("/")[2],
+        "s3_url": s3_url,
+        "components": Jsonb({"run": {"run_id": run.run_id, "triggered_by": run.triggered_by}}),
+        "version": BACKUP_VERSION,
+        "triggered_by": _uuid(run.triggered_by),
+        "created_at": run.created_at,
+    }
+    with translated("backup_history cannot be written"):
+        connection.execute(statement("history_open"), values)
+
+
+def close_success(
+    connection: Connection, run: BackupRun, values: Mapping[str, Any], components: Mapping[str, Any]
+) -> None:
+    """Close the row of a run as success.
+
+    Args:
+        values: `file_size` bytes, `execution_time_ms`, `tables`, `migration_count`, `function_count`.
+        components: merged into `components_backed_up`.
+
+    Raises:
+        DatabaseUnavailable: the row is gone, or the connection was lost.
+    """
+    with translated("backup_history cannot be written"):
+        row = connection.execute(
+            statement("history_succeed"), {**values, "id": run.backup_id, "components": Jsonb(dict(components))}
+        ).fetchone()
+    if row is None:
+        raise DatabaseUnavailable(
+            f"the backup_history row {run.backup_id} is gone",
+            hint="the document in the bucket is verified; something deleted the row during the backup",
+        )
+
+
+def close_failed(connection: Connection, run_id: str | None, error: str) -> list[str]:
+    """Close open rows as failed; returns their file names.
+
+    Args:
+        run_id: the Airflow run whose row is meant; None means every open row.
+        error: why, cut to one line.
+
+    Raises:
+        DatabaseUnavailable: the connection was lost.
+    """
+    line = " ".join(error.split())[:MESSAGE_LIMIT]
+    with translated("backup_history cannot be written"):
+        rows = connection.execute(statement("history_fail"), {"run_id": run_id, "error": line}).fetchall()
+    return [str(row[1]) for row in rows]
+
+
+def _uuid(name: str | None) -> UUID | None:
+    """The column holds a platform user; an Airflow user name that is no UUID is kept in `components_backed_up.run`."""
+    try:
+        return UUID(name) if name else None
+    except ValueError:
+        return None

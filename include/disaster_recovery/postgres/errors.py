@@ -1,0 +1,81 @@
+"""Translation of psycopg's errors into ours. Only the primary message is kept: details may quote row values."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors as pg
+
+from include.disaster_recovery.errors import (
+    DatabaseUnavailable,
+    DisasterRecoveryError,
+    SnapshotLost,
+    TableLocked,
+    TableUnreadable,
+)
+
+_HINTS: dict[type[psycopg.Error], tuple[type[DisasterRecoveryError], str]] = {
+    pg.LockNotAvailable: (
+        TableLocked,
+        "another session holds or awaits an exclusive lock; see pg_locks, and keep migrations out of the backup window",
+    ),
+    pg.UndefinedTable: (
+        TableUnreadable,
+        "the table was dropped; take it out of tables.include, or run the backup again",
+    ),
+    pg.UndefinedColumn: (TableUnreadable, "the table was altered during the backup; run the backup again"),
+    pg.InsufficientPrivilege: (
+        TableUnreadable,
+        "grant the backup role SELECT on it, and BYPASSRLS so that row-level security hides no row",
+    ),
+}
+_SNAPSHOT_ERRORS = (pg.InvalidParameterValue, pg.UndefinedObject)
+
+
+def message(error: psycopg.Error) -> str:
+    """The primary message, one line, without detail or context."""
+    said = (error.diag.message_primary or str(error)).strip()
+    return said.splitlines()[0] if said else type(error).__name__
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Raise our errors instead of psycopg's, saying what was attempted.
+
+    Raises:
+        DatabaseUnavailable: the connection was lost, or the server has a passing problem.
+        TableLocked: a lock was not to be had.
+        TableUnreadable: the object is missing, hidden or refused.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _ours(error, what) from None
+
+
+def _ours(error: psycopg.Error, what: str) -> DisasterRecoveryError:
+    fact = f"{what}: {message(error)}"
+    for kind, (ours, hint) in _HINTS.items():
+        if isinstance(error, kind):
+            return ours(fact, hint=hint)
+    if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+        return DatabaseUnavailable(
+            fact, hint="check that the database is up and reachable; its log says why it hung up"
+        )
+    return TableUnreadable(fact, hint="the database refused to give these values; mend them or exclude the table")
+
+
+@contextmanager
+def snapshot_errors(snapshot_id: str) -> Iterator[None]:
+    """Raise SnapshotLost where the server no longer knows the snapshot.
+
+    Raises:
+        SnapshotLost: the session that exported the snapshot is gone.
+    """
+    try:
+        yield
+    except _SNAPSHOT_ERRORS as error:
+        raise SnapshotLost(
+            f"snapshot {snapshot_id} is gone ({message(error)})",
+            hint="the task hold_snapshot ended early; see its log, then trigger a new backup",
+        ) from None

@@ -1,0 +1,127 @@
+"""How a row becomes JSON and back, exactly, by Postgres itself.
+
+`row_to_json` is exact but for a few values, and those are given another form that the same input functions accept:
+
+* arrays with a lower bound other than 1, `json[]`, JSON nulls inside `jsonb[]`, and composites that hold arrays or JSON
+  become a JSON string with the value's text, which `json_populate_record` feeds to the type's input function;
+* `json`/`jsonb` values that are JSON `null` (else equal to SQL NULL), that have a key `$json`, whose text begins or ends
+  with white space, or that hold `\\u0000` or surrogate escapes (refused when parsed again) become `{"$json": "<their text>"}`;
+* `numeric` beyond the range of a double becomes a string, as no reader of JSON numbers would keep it;
+* types of extensions with a cast to `json` (hstore) become their text.
+"""
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from include.disaster_recovery.errors import TableUnreadable
+from include.disaster_recovery.model import TableName, Value
+from include.disaster_recovery.postgres.errors import translated
+from include.disaster_recovery.postgres.queries import statement
+from include.disaster_recovery.postgres.session import Connection
+from include.disaster_recovery.postgres.snapshot import relation
+
+WRAPPER = "$json"
+# Types without an input function (pg_type.typinput raises): nothing can ever bring such a value back.
+NOT_RESTORABLE = {"pg_node_tree", "pg_ndistinct", "pg_dependencies", "pg_mcv_list", "gtsvector"} | {
+    "pg_brin_bloom_summary",
+    "pg_brin_minmax_multi_summary",
+}
+
+
+class Column(Value):
+    """A column as far as its JSON form depends on it; `kind` is `array`, `composite` or the base type's name."""
+
+    name: str
+    kind: str
+    unbounded: bool
+    element_types: list[str]
+    holds_array: bool
+    holds_composite: bool
+    holds_json_cast: bool
+
+
+def columns(connection: Connection, table: TableName) -> list[Column]:
+    """The columns of a table in order.
+
+    Raises:
+        TableUnreadable: a column's type has no input, so its values could never be restored.
+    """
+    with translated(f"columns of table {table.name_in_document}"):
+        name = relation(table).as_string(connection)
+        rows = connection.execute(statement("columns"), {"relation": name}).fetchall()
+    fields = list(Column.model_fields)
+    found = [Column.model_validate(dict(zip(fields, row, strict=True))) for row in rows]
+    for column in found:
+        if broken := NOT_RESTORABLE & {column.kind, *column.element_types}:
+            raise TableUnreadable(
+                f"table {table.name_in_document}, column {column.name}: type {min(broken)} cannot be read back",
+                hint="exclude the table, or change the column's type",
+            )
+    return found
+
+
+def encoded(column: Column, value: sql.Composable) -> sql.Composable:
+    """The expression that `row_to_json` turns into the column's exact JSON form."""
+    return sql.SQL(_encoding(column)).format(v=value, wrapper=sql.Literal(WRAPPER))
+
+
+def decoded(column: Column, value: sql.Composable) -> sql.Composable:
+    """The expression that turns a value populated from the document into the original one."""
+    if column.kind not in ("json", "jsonb"):
+        return value
+    return sql.SQL(
+        f"case when {{v}}::json ->> {{wrapper}} is not null and json_typeof({{v}}::json) = 'object'"
+        f" then ({{v}}::json ->> {{wrapper}})::{column.kind} else {{v}} end"
+    ).format(v=value, wrapper=sql.Literal(WRAPPER))
+
+
+def row_expression(table_columns: Sequence[Column], *, source: sql.Composable) -> sql.Composed:
+    """A query with one column `j`, the rows of `source` (which must be aliased `a`) as JSON text.
+
+    `row_to_json(r.*)`, not `row_to_json(r)`: the latter would mean a column named r.
+    """
+    if not table_columns:
+        return sql.SQL("select '{{}}'::text as j from {}").format(source)
+    fields = sql.SQL(", ").join(
+        sql.SQL("{} as {}").format(encoded(c, sql.Identifier("a", c.name)), sql.Identifier(c.name))
+        for c in table_columns
+    )
+    return sql.SQL("select row_to_json(r.*)::text as j from (select {} from {}) as r").format(fields, source)
+
+
+def _encoding(column: Column) -> str:
+    if column.holds_json_cast:
+        return "to_json({v}::text)"
+    if column.kind == "jsonb":
+        return "case when {v} = 'null' or {v} ? {wrapper} then jsonb_build_object({wrapper}, {v}::text) else {v} end"
+    if column.kind == "json":
+        return _JSON
+    if column.unbounded:
+        return "case when abs({v}) >= 1e308 then to_json({v}::text) else to_json({v}) end"
+    if column.kind == "array":
+        return _array_encoding(column)
+    fragile = column.holds_array or bool({"json", "jsonb"} & set(column.element_types))
+    return "to_json({v}::text)" if column.kind == "composite" and fragile else "{v}"
+
+
+# One WHEN after the other: a value with `\\u0000` must never reach the operator that would parse it.
+_JSON = (
+    "case when json_typeof({v}) = 'null' or {v}::text ~ '^\\s|\\s$' or {v}::text ~ '\\\\u(0000|[dD][89a-fA-F])'"
+    " then json_build_object({wrapper}, {v}::text)"
+    " when json_typeof({v}) <> 'object' then {v}"
+    " when {v} -> {wrapper} is not null then json_build_object({wrapper}, {v}::text)"
+    " else {v} end"
+)
+_SHIFTED = "array_lower({v}, 1) <> 1 or array_ndims({v}) > 1 and {v}::text like '[%'"
+
+
+def _array_encoding(column: Column) -> str:
+    if (
+        "json" in column.element_types
+        or column.holds_array
+        or (column.holds_composite and "jsonb" in column.element_types)
+    ):
+        return "to_json({v}::text)"
+    shifted = f"{_SHIFTED} or 'null' = any({{v}}::text[])" if "jsonb" in column.element_types else _SHIFTED
+    return f"case when {shifted} then to_json({{v}}::text) else to_json({{v}}) end"

@@ -1,0 +1,53 @@
+"""Database sessions set up the way pg_dump sets up its own."""
+
+from collections.abc import Mapping
+
+import psycopg
+
+from include.disaster_recovery.errors import DatabaseUnavailable
+from include.disaster_recovery.postgres.errors import message
+from include.disaster_recovery.postgres.queries import statement
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+CONNECT_DEFAULTS = {
+    "connect_timeout": "20",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+    "client_encoding": "UTF8",
+}
+_REFUSED = {
+    "password authentication failed": "mend login and password of the Airflow connection {name}",
+    "does not exist": "mend the login or the database name (schema) of the Airflow connection {name}",
+    "no pg_hba.conf entry": "the server allows no such login; try sslmode=require in the extra of connection {name}",
+    "SSL": "check sslmode in the extra of the Airflow connection {name}",
+}
+_UNREACHED = "check host and port of the Airflow connection {name}, and that the server is up"
+
+
+def connect(parameters: Mapping[str, str], *, name: str, application: str) -> Connection:
+    """Open an autocommit session with pg_dump's session settings.
+
+    Args:
+        parameters: libpq connection parameters; they hold the password and are never printed.
+        name: the Airflow connection they come from, for messages.
+        application: shown in `pg_stat_activity`.
+
+    Raises:
+        DatabaseUnavailable: the server was not reached or refused the login.
+    """
+    wanted = {**CONNECT_DEFAULTS, **parameters, "application_name": application}
+    try:
+        connection = psycopg.connect(**wanted, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type]
+        connection.execute(statement("session"))
+    except psycopg.Error as error:
+        raise _unavailable(error, parameters, name) from None
+    return connection
+
+
+def _unavailable(error: psycopg.Error, parameters: Mapping[str, str], name: str) -> DatabaseUnavailable:
+    said = " ".join(str(error).split()) or message(error)
+    hint = next((hint for text, hint in _REFUSED.items() if text in said), _UNREACHED)
+    where = f"{parameters.get('host', 'localhost')}:{parameters.get('port', '5432')}/{parameters.get('dbname', '')}"
+    return DatabaseUnavailable(f"connection {name} to {where} failed: {said[:300]}", hint=hint.format(name=name))

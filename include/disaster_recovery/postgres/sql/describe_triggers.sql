@@ -1,0 +1,22 @@
+-- {table: [{name, …, definition}]}: triggers on the schemas' tables, and those the application hung on other
+-- tables (auth.users) by way of a function of its own.
+select coalesce(json_object_agg(name, items order by name), '{}')
+from (
+    select case when n.nspname = 'public' then c.relname::text else n.nspname || '.' || c.relname end as name,
+        json_agg(json_build_object(
+            'name', t.tgname,
+            'function', fn.nspname || '.' || p.proname,
+            'enabled', case t.tgenabled when 'O' then 'origin' when 'D' then 'disabled' when 'R' then 'replica' else 'always' end,
+            'attached', not n.nspname = any(%(schemas)s),
+            'comment', pg_catalog.obj_description(t.oid, 'pg_trigger'),
+            'definition', pg_catalog.pg_get_triggerdef(t.oid)
+        ) order by t.tgname) as items
+    from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_class as c on c.oid = t.tgrelid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    join pg_catalog.pg_proc as p on p.oid = t.tgfoid
+    join pg_catalog.pg_namespace as fn on fn.oid = p.pronamespace
+    where not t.tgisinternal
+        and (n.nspname = any(%(schemas)s) or fn.nspname = any(%(schemas)s))
+    group by 1
+) as triggers

@@ -1,0 +1,107 @@
+"""Assembling one object from staged objects on the server's side."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlencode
+
+from botocore.exceptions import ClientError
+
+from include.disaster_recovery.assembly import Part, Slice
+from include.disaster_recovery.errors import BackupExists
+from include.disaster_recovery.s3.errors import error_code, is_precondition, translated
+from include.disaster_recovery.s3.store import Store
+
+THREADS = 4
+FULL_OBJECT_CHECKSUM: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
+_NO_CHECKSUM_SUPPORT = {"NotImplemented", "InvalidRequest", "InvalidArgument", "MethodNotAllowed"}
+
+
+def compose(
+    store: Store,
+    key: str,
+    parts: Sequence[Part],
+    *,
+    metadata: Mapping[str, str],
+    tags: Mapping[str, str],
+    content_type: str,
+) -> None:
+    """Write one object from planned parts; never over an existing one.
+
+    Raises:
+        BackupExists: an object with this key is there already.
+        StoreRefused, StoreUnavailable: a request failed; the upload is aborted then.
+    """
+    arguments = {"Metadata": dict(metadata), "Tagging": urlencode(tags), "ContentType": content_type}
+    upload_id, checksum = _create(store, key, arguments)
+    try:
+        with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="compose") as pool:
+            jobs = [
+                pool.submit(_write, store, key, upload_id, n, part, checksum) for n, part in enumerate(parts, start=1)
+            ]
+            done = [job.result() for job in jobs]
+        _complete(store, key, upload_id, done, checksum)
+    except BaseException:
+        store.abort_upload(key, upload_id)
+        raise
+
+
+def _create(store: Store, key: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+    """Open the upload, with a full-object CRC64NVME where the server knows it."""
+    common: dict[str, Any] = {"Bucket": store.bucket, "Key": key, **arguments, **store.encryption.arguments()}
+    with translated("POST", store.bucket, key):
+        try:
+            return store.client.create_multipart_upload(**common, **FULL_OBJECT_CHECKSUM)["UploadId"], True
+        except ClientError as error:
+            if error_code(error) not in _NO_CHECKSUM_SUPPORT:
+                raise
+        return store.client.create_multipart_upload(**common)["UploadId"], False
+
+
+def _write(store: Store, key: str, upload_id: str, number: int, part: Part, checksum: bool) -> dict[str, Any]:
+    target: dict[str, Any] = {"Bucket": store.bucket, "Key": key, "UploadId": upload_id, "PartNumber": number}
+    if part.copied:
+        answer = _copy(store, key, target, part.slices[0])
+    else:
+        body = b"".join(_bytes(store, piece) for piece in part.slices)
+        algorithm: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME"} if checksum else {}
+        with translated(f"PUT part {number} of", store.bucket, key):
+            answer = dict(store.client.upload_part(**target, Body=body, **algorithm))
+    done = {"PartNumber": number, "ETag": answer["ETag"]}
+    if checksum and answer.get("ChecksumCRC64NVME"):
+        done["ChecksumCRC64NVME"] = answer["ChecksumCRC64NVME"]
+    return done
+
+
+def _bytes(store: Store, piece: Slice) -> bytes:
+    if piece.piece.data is not None:
+        return piece.piece.data[piece.start : piece.start + piece.length]
+    return store.read(str(piece.piece.key), piece.start, piece.length)
+
+
+def _copy(store: Store, key: str, target: dict[str, Any], piece: Slice) -> dict[str, Any]:
+    source: dict[str, Any] = {"CopySource": {"Bucket": store.bucket, "Key": str(piece.piece.key)}}
+    if not piece.is_whole:
+        source["CopySourceRange"] = f"bytes={piece.start}-{piece.start + piece.length - 1}"
+    with translated(f"COPY part {target['PartNumber']} of", store.bucket, key):
+        return dict(store.client.upload_part_copy(**target, **source)["CopyPartResult"])
+
+
+def _complete(store: Store, key: str, upload_id: str, parts: list[dict[str, Any]], checksum: bool) -> None:
+    kind: dict[str, Any] = {"ChecksumType": "FULL_OBJECT"} if checksum else {}
+    with translated("COMPLETE upload of", store.bucket, key):
+        try:
+            store.client.complete_multipart_upload(
+                Bucket=store.bucket,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": parts},  # type: ignore[typeddict-item]
+                IfNoneMatch="*",
+                **kind,
+            )
+        except ClientError as error:
+            if not is_precondition(error):
+                raise
+            raise BackupExists(
+                f"s3://{store.bucket}/{key} exists already", hint="trigger a new backup: it opens under a new key"
+            ) from error

@@ -1,0 +1,131 @@
+"""Typed settings, read once from `include/config/collabhunts.yaml` or the file named by `DISASTER_RECOVERY_CONFIG`."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from include.disaster_recovery.errors import SettingsError
+
+CONFIG_VARIABLE = "DISASTER_RECOVERY_CONFIG"
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_FILE = PROJECT_ROOT / "include" / "config" / "collabhunts.yaml"
+
+MIB = 1024 * 1024
+BUCKET_NAME = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"  # Amazon S3 user guide, "bucket naming rules"
+KEY_PREFIX = r"^([A-Za-z0-9_=-][A-Za-z0-9_=.-]*/)+$"  # no empty, `.` or `..` part: some servers rename those
+
+Compression = Literal["none", "gzip", "zstd"]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class S3Settings(_Section):
+    """Where backups are kept. `region` empty means the connection's, else `AWS_REGION`."""
+
+    bucket: str = Field(default="collabhunts-backups", pattern=BUCKET_NAME)
+    prefix: str = Field(default="backups/", pattern=KEY_PREFIX)
+    staging_prefix: str = Field(default="staging/", pattern=KEY_PREFIX)
+    region: str | None = None
+    sse: Literal["AES256", "aws:kms"] | None = "AES256"
+    kms_key_id: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "S3Settings":
+        if self.kms_key_id and self.sse != "aws:kms":
+            raise ValueError(f"kms_key_id is set but sse is {self.sse!r}, not 'aws:kms'")
+        if self.prefix.startswith(self.staging_prefix) or self.staging_prefix.startswith(self.prefix):
+            raise ValueError(f"prefix {self.prefix!r} and staging_prefix {self.staging_prefix!r} lie inside each other")
+        return self
+
+
+class TableSettings(_Section):
+    """Which tables are backed up: a list of names, or `all` of `schemas` minus `exclude`."""
+
+    include: Literal["all"] | list[str] = Field(default="all")
+    exclude: list[str] = []
+    schemas: list[str] = Field(default=["public"], min_length=1)
+    auth: bool = True
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TableSettings":
+        if self.include == []:
+            raise ValueError("include is empty: nothing would be backed up")
+        if self.include != "all" and len(set(self.include)) != len(self.include):
+            raise ValueError("include names a table twice")
+        return self
+
+
+class ExtractSettings(_Section):
+    """How tables are cut into fragments. Bytes are on-disk bytes of the table with its TOAST."""
+
+    split_bytes: int = Field(default=256 * MIB, ge=MIB)
+    lock_timeout_seconds: PositiveInt = 60
+    snapshot_start_seconds: PositiveInt = 180
+    snapshot_idle_seconds: PositiveInt = 3600
+
+
+class PostgresSettings(_Section):
+    """Where a `pg_dump` may be found beside PATH and the embedded wheel."""
+
+    pg_dump: str | None = None
+
+
+class SupabaseSettings(_Section):
+    """The platform's project: its id, and the folder with `config.toml` and `functions/`."""
+
+    project_id: str = "collabhunts"
+    folder: str = "include/supabase"
+
+
+class Settings(_Section):
+    """All settings; see `include/config/collabhunts.yaml` for the meaning of each."""
+
+    s3: S3Settings = S3Settings()
+    compression: Compression = "none"
+    tables: TableSettings = TableSettings()
+    extract: ExtractSettings = ExtractSettings()
+    postgres: PostgresSettings = PostgresSettings()
+    supabase: SupabaseSettings = SupabaseSettings()
+
+    def supabase_folder(self) -> Path:
+        """The `supabase/` folder; relative paths start at the project root."""
+        return PROJECT_ROOT / self.supabase.folder
+
+
+def load_settings(file: Path | None = None) -> Settings:
+    """Read and validate the settings.
+
+    Args:
+        file: the YAML file; by default the one `DISASTER_RECOVERY_CONFIG` names, else the package's own.
+
+    Raises:
+        SettingsError: the file is missing, is no YAML mapping, or a value is wrong; all wrong values are named.
+    """
+    path = file or Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_FILE)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"settings file {path} cannot be read: {error.strerror}",
+            hint=f"create it, or point {CONFIG_VARIABLE} at an existing file",
+        ) from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"settings file {path} is not valid YAML: {error}", hint="mend the line named") from error
+    return _validated(content, path)
+
+
+def _validated(content: object, path: Path) -> Settings:
+    try:
+        return Settings.model_validate({} if content is None else content)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        raise SettingsError(
+            f"settings file {path} has {error.error_count()} wrong value(s): {wrong}",
+            hint="compare with include/config/collabhunts.yaml, which documents every setting",
+        ) from None

@@ -1,0 +1,1 @@
+"""The story of each job: effects in order, no Airflow."""

@@ -1,0 +1,122 @@
+"""Which tables a backup covers: the settings held against what the database has. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from include.disaster_recovery.errors import TableUnreadable
+from include.disaster_recovery.model import TableName, Value
+from include.disaster_recovery.settings import TableSettings
+
+AUTH_TABLES = (("auth", "users"), ("auth", "identities"))
+KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
+
+
+class Relation(Value):
+    """A relation of the database; `kind` is pg_class.relkind, sizes are bytes on disk."""
+
+    schema_name: str
+    name: str
+    kind: str
+    is_partition: bool
+    persistence: str
+    of_extension: bool
+    heap_bytes: int
+    toast_bytes: int
+    block_bytes: int
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it holds rows of its own that a backup can read."""
+        return self.kind in ("r", "p")
+
+    @property
+    def table(self) -> TableName:
+        """Its name."""
+        return table_name(self.schema_name, self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The tables a backup covers, in document order, and those of the schemas that it does not."""
+
+    covered: Sequence[Relation]
+    uncovered: Sequence[Relation]
+
+
+def table_name(schema: str, name: str) -> TableName:
+    """A table's name with its name in the document: bare for `public`, else `schema.name`."""
+    return TableName(schema_name=schema, table_name=name, name_in_document=name_in_document(schema, name))
+
+
+def name_in_document(schema: str, name: str) -> str:
+    """How tables, enums and functions are called in the document."""
+    return name if schema == "public" else f"{schema}.{name}"
+
+
+def select_tables(settings: TableSettings, relations: Sequence[Relation]) -> Selection:
+    """Resolve the settings.
+
+    Raises:
+        TableUnreadable: a name in the settings means no table; every such name is listed.
+    """
+    known = {(r.schema_name, r.name): r for r in relations}
+    wanted = (
+        _everything(settings, relations) if settings.include == "all" else _named(settings.include, settings, known)
+    )
+    excluded = {(r.schema_name, r.name) for r in _named(settings.exclude, settings, known, missing_ok=True)}
+    chosen = {(r.schema_name, r.name): r for r in [*wanted, *_auth(settings, known)]}
+    covered = [r for name, r in chosen.items() if name not in excluded]
+    uncovered = [
+        r
+        for r in _everything(settings, relations)
+        if (r.schema_name, r.name) not in chosen or (r.schema_name, r.name) in excluded
+    ]
+    return Selection(covered=covered, uncovered=uncovered)
+
+
+def _everything(settings: TableSettings, relations: Sequence[Relation]) -> list[Relation]:
+    """All tables of the schemas. A partition is read through its parent; an extension brings its own tables."""
+    return [
+        r
+        for r in relations
+        if r.schema_name in settings.schemas
+        and r.is_table
+        and not r.is_partition
+        and not r.of_extension
+        and r.persistence != "t"
+    ]
+
+
+def _auth(settings: TableSettings, known: dict[tuple[str, str], Relation]) -> Iterator[Relation]:
+    for name in AUTH_TABLES if settings.auth else ():
+        if name in known and known[name].is_table:
+            yield known[name]
+
+
+def _named(
+    names: Sequence[str], settings: TableSettings, known: dict[tuple[str, str], Relation], *, missing_ok: bool = False
+) -> list[Relation]:
+    found, problems = [], []
+    for name in names:
+        relation = _find(name, settings.schemas, known)
+        if relation is None:
+            problems.append(f"{name} (no such table)")
+        elif not relation.is_table:
+            problems.append(f"{name} (a {KINDS[relation.kind]})")
+        else:
+            found.append(relation)
+    if problems and not missing_ok:
+        raise TableUnreadable(
+            f"{len(problems)} of {len(names)} tables to back up are not there: {', '.join(problems)}",
+            hint="create them, or take them out of tables.include; nothing is left out in silence",
+        )
+    return found
+
+
+def _find(name: str, schemas: Sequence[str], known: dict[tuple[str, str], Relation]) -> Relation | None:
+    """A bare name in the schemas in their order; else the name read as `schema.name`."""
+    for schema in schemas:
+        if (schema, name) in known:
+            return known[schema, name]
+    schema, _, bare = name.partition(".")
+    return known.get((schema, bare))

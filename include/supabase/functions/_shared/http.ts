@@ -1,0 +1,1 @@
+export const headers = { "content-type": "application/json" };

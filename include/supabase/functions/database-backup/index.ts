@@ -1,0 +1,1 @@
+Deno.serve(() => new Response("replaced", { status: 410 }));
