@@ -6,9 +6,9 @@ the schema and the edge functions. Triggering it by hand is fine at any time; on
 
 | task | what it does | when it fails |
 |---|---|---|
-| `preflight` | checks database, role, `pg_dump`, bucket, slots; writes nothing | every failed check is listed with what to do |
+| `preflight` | checks database, role, `pg_dump`, bucket, slots | every failed check is listed with its hint |
 | `open_backup` | fixes the key, writes the `in_progress` row, closes rows of killed runs | |
-| `hold_snapshot` | keeps one transaction open so that everything is read at one moment | the run fails; trigger it again |
+| `hold_snapshot` | keeps one transaction open: one moment for all | the run fails; trigger it again |
 | `plan_extracts` | cuts large tables into fragments | |
 | `extract` | one per fragment, in parallel, into `staging/` | retried in the same snapshot |
 | `describe_schema`, `describe_edge_functions` | schema from the catalogs and `pg_dump`; `supabase/` folder | |

@@ -108,4 +108,6 @@ def bare_rig(postgres_server: PostgresServer, empty_database: str, store: Store)
         "password": postgres_server.password,
         "dbname": empty_database,
     }
-    return Rig(parameters, store, Settings.model_validate({"tables": {"include": "all", "exclude": ["backup_history"]}}))
+    return Rig(
+        parameters, store, Settings.model_validate({"tables": {"include": "all", "exclude": ["backup_history"]}})
+    )

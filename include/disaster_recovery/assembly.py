@@ -7,6 +7,7 @@ beginning of the next large piece. Limits: Amazon S3 user guide, "multipart uplo
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from include.disaster_recovery.errors import DocumentError
 
@@ -129,5 +130,5 @@ def _copies(piece: Piece, start: int, maximum: int) -> Iterator[Part]:
     length = piece.size - start
     count = -(-length // maximum)
     bounds = [start + length * i // count for i in range(count + 1)]
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         yield Part(slices=(Slice(piece=piece, start=begin, length=end - begin),), copied=True)

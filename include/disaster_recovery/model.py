@@ -77,7 +77,7 @@ class ExtractUnit(Value):
 
 
 class Batch(Value):
-    """Rows of a fragment that are parsed together: uncompressed bytes and rows. Batches are parted by `,\\n`."""
+    """Rows of a fragment that are parsed together: uncompressed bytes and rows. A comma and a newline part batches."""
 
     size: int
     rows: int

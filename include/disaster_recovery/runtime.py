@@ -1,5 +1,6 @@
-"""Where Airflow ends: Connections become clients, task context becomes plain values. The only module here that imports it."""
+"""Where Airflow ends: Connections become clients, task context plain values. No other module here imports it."""
 
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from airflow.sdk import Connection as AirflowConnection
 from airflow.sdk.configuration import conf
 from botocore.config import Config
 
-from include.disaster_recovery.errors import PreflightFailed, SettingsError
+from include.disaster_recovery.errors import DisasterRecoveryError, PreflightFailed, SettingsError
 from include.disaster_recovery.history import catalog
 from include.disaster_recovery.model import BackupType, Snapshot
 from include.disaster_recovery.postgres.session import Connection, connect
@@ -103,7 +104,11 @@ class _AllowedExtraHook(S3Hook):
             log.warning("connection %s: extra %s is not used", conn_id, ", ".join(ignored))
         kept = {name: value for name, value in extra.items() if name in AWS_EXTRA}
         return AirflowConnection(
-            conn_id=conn_id, conn_type="aws", login=connection.login, password=connection.password, extra=_json(kept)
+            conn_id=conn_id,
+            conn_type="aws",
+            login=connection.login,
+            password=connection.password,
+            extra=json.dumps(kept),
         )
 
 
@@ -133,12 +138,6 @@ def _connection(conn_id: str) -> AirflowConnection:
             f"Airflow connection {conn_id} is missing",
             hint=f"create it under Admin > Connections, or set AIRFLOW_CONN_{conn_id.upper()}",
         ) from None
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    import json
-
-    return json.dumps(value)
 
 
 def backup_type(dag_run: Any) -> BackupType:
@@ -208,8 +207,6 @@ def record_failure(context: Mapping[str, Any]) -> None:
 
 def _one_line(error: object, context: Mapping[str, Any]) -> str:
     """`task: fact; hint: …`. Errors that are not ours are named by type only: their text may quote rows."""
-    from include.disaster_recovery.errors import DisasterRecoveryError
-
     ti = context.get("task_instance") or context.get("ti")
     where = f"{ti.task_id}: " if ti is not None and context.get("exception") else ""
     if isinstance(error, DisasterRecoveryError):

@@ -75,14 +75,14 @@ def counts(connection: Connection) -> dict[str, int]:
 
 
 def digests(dsn: str) -> dict[str, str]:
-    """Every ordinary table's rows, in their physical order."""
+    """Every ordinary table's rows, whatever their order on disk."""
     with psycopg.connect(dsn) as connection:
         connection.execute("set timezone = 'UTC'")
         names = connection.execute(
             """select oid::regclass::text from pg_class where relkind = 'r' and relnamespace::regnamespace::text
             in ('public', 'auth', 'storage', 'supabase_migrations') order by 1"""
         ).fetchall()
-        digest = "select md5(coalesce(string_agg(md5(r::text), '' order by ctid), '')) from {} as r"
+        digest = "select md5(coalesce(string_agg(md5(r::text), '' order by md5(r::text)), '')) from {} as r"
         return {name: str(one(connection, digest.format(name))) for (name,) in names}
 
 

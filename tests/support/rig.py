@@ -90,7 +90,10 @@ class Rig:
 
     def preflight(self, **parameters: str) -> list[str]:
         return preflight(
-            self.settings, connect=lambda: self.connect(**parameters), connect_store=lambda: self.store, slots=lambda: None
+            self.settings,
+            connect=lambda: self.connect(**parameters),
+            connect_store=lambda: self.store,
+            slots=lambda: None,
         )
 
     def open(self, now: datetime | None = None) -> BackupRun:

@@ -35,7 +35,7 @@ def load_identities(config: Path, bucket: str) -> dict[IdentityName, S3Identity]
 
     `bucket` is the one that reader and writer may use; it is written anew each time, the keys stay.
     """
-    known = {entry["name"]: entry["credentials"][0] for entry in _read(config)}
+    known = _known_credentials(config)
     identities = {
         name: S3Identity(
             name=name,
@@ -56,11 +56,9 @@ def _entry(identity: S3Identity, bucket: str) -> dict[str, object]:
     }
 
 
-def _read(config: Path) -> list[dict[str, list[dict[str, str]]]]:
-    entries: list[dict[str, list[dict[str, str]]]] = (
-        json.loads(config.read_text())["identities"] if config.exists() else []
-    )
-    return entries
+def _known_credentials(config: Path) -> dict[str, dict[str, str]]:
+    entries = json.loads(config.read_text())["identities"] if config.exists() else []
+    return {entry["name"]: entry["credentials"][0] for entry in entries}
 
 
 def _random_access_key() -> str:

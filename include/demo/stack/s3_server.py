@@ -8,7 +8,6 @@ import shutil
 import signal
 import sysconfig
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,6 +57,8 @@ FLAGS: Mapping[str, str] = {
 }
 FULL_VOLUME_MB = 8
 ORDERLY_STOP_S = 15.0
+CLIENT_CONFIG = Config(signature_version="s3v4", s3={"addressing_style": "path"})
+IMPATIENT = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5)
 
 
 @dataclass(kw_only=True)
@@ -65,9 +66,9 @@ class S3Server:
     """A server with its data below `folder`; as a context manager it is started, and stopped whatever happens.
 
     `bucket` is the one that the identities writer and reader may use (`create_bucket` makes it). `capacity_mb` makes the
-    disk full after that many MiB (a multiple of 8, 16 or more): each further write is answered 500 `InternalError` within
-    10 ms, reads go on, deleting frees nothing until SeaweedFS vacuums; start again with None to go on. `flags` are
-    further flags of `weed mini`. `memory_mb` is the soft limit of the Go heap.
+    disk of a fresh folder full after that many MiB (a multiple of 8, 16 or more): each further write is answered
+    500 `InternalError` within 10 ms, reads go on, deleting frees nothing until SeaweedFS vacuums; start again with None
+    to go on. `flags` are further flags of `weed mini`. `memory_mb` is the soft limit of the Go heap.
     """
 
     folder: Path
@@ -125,8 +126,8 @@ class S3Server:
         """The access keys of admin, writer or reader. Raises KeyError before the first start."""
         return self.identities[name]
 
-    def client(self, name: IdentityName = "admin", **config: object) -> S3Client:
-        """A boto3 client with the keys of `name`; `config` as botocore's Config, for example read_timeout=5."""
+    def client(self, name: IdentityName = "admin", config: Config | None = None) -> S3Client:
+        """A boto3 client with the keys of `name`; `config` is merged over what the server needs."""
         keys = self.identity(name)
         return boto3.client(
             "s3",
@@ -134,7 +135,7 @@ class S3Server:
             aws_access_key_id=keys.access_key,
             aws_secret_access_key=keys.secret_key,
             region_name=self.region,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}).merge(Config(**config)),
+            config=CLIENT_CONFIG.merge(config) if config else CLIENT_CONFIG,
         )
 
     def create_bucket(self, name: str | None = None) -> str:
@@ -221,26 +222,40 @@ class S3Server:
         try:
             with urllib.request.urlopen(f"{self.endpoint_url}/healthz", timeout=2):  # noqa: S310  # our own http URL
                 pass
-            self.client("admin", retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5).list_buckets()
-        except (OSError, urllib.error.URLError, ClientError, BotoCoreError):
+            client = self.client("admin", IMPATIENT)
+            buckets = [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
+        except (OSError, ClientError, BotoCoreError):
             return False
-        return True
+        return all(_gives_objects(client, bucket) or _takes_objects(client, bucket) for bucket in buckets)
 
     def _wait_for_first_object(self, client: S3Client, bucket: str) -> None:
         """The first object makes SeaweedFS allocate volumes, which it may refuse right after its start."""
         deadline = time.monotonic() + self.start_timeout_s
-        probe = f".probe-{secrets.token_hex(4)}"
-        while True:
-            try:
-                client.put_object(Bucket=bucket, Key=probe, Body=b"probe")
-                client.delete_object(Bucket=bucket, Key=probe)
-                return
-            except ClientError as error:
-                if time.monotonic() > deadline:
-                    raise StackError(
-                        f"bucket {bucket} takes no objects: {error}", hint=f"read {self.log_file}"
-                    ) from None
-                time.sleep(0.1)
+        while not (taken := _takes_objects(client, bucket)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if not taken:
+            raise StackError(f"bucket {bucket} took no object", hint=f"read {self.log_file}")
+
+
+def _gives_objects(client: S3Client, bucket: str) -> bool:
+    """Whether the first object can be read (500 until the volumes have registered); True when there is none."""
+    try:
+        for found in client.list_objects_v2(Bucket=bucket, MaxKeys=1).get("Contents", []):
+            if found["Size"] > 0:
+                client.get_object(Bucket=bucket, Key=found["Key"], Range="bytes=0-0")["Body"].read()
+    except (ClientError, BotoCoreError):
+        return False
+    return True
+
+
+def _takes_objects(client: S3Client, bucket: str) -> bool:
+    key = f".probe-{secrets.token_hex(4)}"
+    try:
+        client.put_object(Bucket=bucket, Key=key, Body=b"probe")
+        client.delete_object(Bucket=bucket, Key=key)
+    except (ClientError, BotoCoreError):
+        return False
+    return True
 
 
 def find_weed() -> Path:

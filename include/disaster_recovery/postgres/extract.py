@@ -24,7 +24,7 @@ _ROWWISE = 'copy (select j, hashtextextended(j collate "C", 0) from ({rows} offs
 
 @dataclass(frozen=True, kw_only=True)
 class RowBatch:
-    """Rows as JSON text parted by `,\\n`, their number, and the sum of their digests modulo 2**64."""
+    """Rows as JSON text parted by comma and newline, their number, and the sum of their digests modulo 2**64."""
 
     data: bytes
     rows: int

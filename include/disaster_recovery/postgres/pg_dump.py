@@ -142,7 +142,7 @@ def _probe(path: str) -> PgDump | None:
 
 
 def _knows_restrict(path: str) -> bool:
-    """Since the minor releases of August 2025 pg_dump writes `\\restrict`, and takes a key for it."""
+    """Since the minor releases of August 2025 pg_dump writes the psql command restrict, and takes a key for it."""
     return "--restrict-key" in subprocess.run([path, "--help"], capture_output=True, text=True, check=False).stdout
 
 

@@ -4,8 +4,9 @@
 
 * arrays with a lower bound other than 1, `json[]`, JSON nulls inside `jsonb[]`, and composites that hold arrays or JSON
   become a JSON string with the value's text, which `json_populate_record` feeds to the type's input function;
-* `json`/`jsonb` values that are JSON `null` (else equal to SQL NULL), that have a key `$json`, whose text begins or ends
-  with white space, or that hold `\\u0000` or surrogate escapes (refused when parsed again) become `{"$json": "<their text>"}`;
+* `json`/`jsonb` values that are JSON `null` (else equal to SQL NULL), that have a key `$json`, whose text begins or
+  ends with white space, or that hold escapes of U+0000 or of surrogates (refused when parsed again) become
+  `{"$json": "<their text>"}`;
 * `numeric` beyond the range of a double becomes a string, as no reader of JSON numbers would keep it;
 * types of extensions with a cast to `json` (hstore) become their text.
 """

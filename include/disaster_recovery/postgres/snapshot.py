@@ -24,7 +24,7 @@ def relation(table: TableName) -> sql.Composed:
 def export(connection: Connection, tables: Sequence[TableName], *, lock_timeout_seconds: int) -> Snapshot:
     """Begin a transaction that locks the tables against DDL and exports its snapshot; it stays open.
 
-    The locks come before the first query, hence before the snapshot: a table cannot be truncated or rewritten in between.
+    The locks come before the first query, hence before the snapshot: no table is truncated or rewritten in between.
 
     Raises:
         BackupInProgress: another backup of this database holds its lock.

@@ -4,6 +4,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
+from typing_extensions import Self
+
 from include.disaster_recovery.s3.errors import translated
 from include.disaster_recovery.s3.store import Store
 
@@ -28,7 +30,7 @@ class StreamUpload:
         self._done = False
         self.size = 0
 
-    def __enter__(self) -> "StreamUpload":
+    def __enter__(self) -> Self:
         return self
 
     def write(self, data: bytes) -> None:

@@ -30,7 +30,7 @@ def assemble(
     fragments: Sequence[StagedFragment],
     sections: Sequence[StagedSection],
 ) -> AssembledDocument:
-    """Compose the one JSON document. A try that is repeated after its answer was lost finds its own document and takes it.
+    """Compose the one JSON document. A try repeated after its answer was lost finds its own document and takes it.
 
     Raises:
         SnapshotLost, VerificationFailed: the fragments are not the whole of one snapshot.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from include.disaster_recovery.errors import SnapshotLost, SnapshotStarved
+from include.disaster_recovery.errors import DisasterRecoveryError, SnapshotLost, SnapshotStarved
 from include.disaster_recovery.model import Snapshot
 from include.disaster_recovery.postgres.errors import translated
 from include.disaster_recovery.postgres.session import Connection
@@ -93,8 +93,8 @@ def _check_alive(connection: Connection, snapshot_id: str) -> None:
     try:
         with translated("snapshot"):
             connection.execute("select")
-    except Exception as error:
+    except DisasterRecoveryError as error:
         raise SnapshotLost(
-            f"snapshot {snapshot_id} is lost: {str(error).splitlines()[0]}",
+            f"snapshot {snapshot_id} is lost: {error.fact}",
             hint="the database ended the session that held it; see its log, then trigger a new backup",
         ) from None

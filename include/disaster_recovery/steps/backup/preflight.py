@@ -40,7 +40,7 @@ class Report:
         try:
             yield
         except DisasterRecoveryError as error:
-            log.error("%s: %s", name, error)
+            log.error("%s: %s", name, error)  # noqa: TRY400 - the hint says more than a traceback
             self.failed.append(error)
         else:
             log.info("%s: ok", name)

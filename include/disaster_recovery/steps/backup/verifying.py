@@ -6,9 +6,9 @@ from datetime import datetime
 
 from include.disaster_recovery.errors import VerificationFailed
 from include.disaster_recovery.model import AssembledDocument, Verdict
+from include.disaster_recovery.s3.documents import read_manifest
 from include.disaster_recovery.s3.store import Store, StoredObject
 from include.disaster_recovery.stream.checker import Observation, observe
-from include.disaster_recovery.stream.reader import read_manifest
 from include.disaster_recovery.verification import check_counts, check_rows, check_skeleton
 
 log = logging.getLogger(__name__)

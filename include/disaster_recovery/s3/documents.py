@@ -25,7 +25,7 @@ def read_manifest(store: Store, key: str, size: int) -> tuple[Manifest, str]:
     try:
         locator = parse_locator(expand(store.read(key, size - tail, tail), compression))
         if locator.manifest_offset + locator.manifest_length > size:
-            raise ValueError("the manifest would lie beyond the end")
+            raise ValueError("the manifest would lie beyond the end")  # noqa: TRY301
         stored = store.read(key, locator.manifest_offset, locator.manifest_length)
         return parse_manifest(stored, locator, partial(expand, compression=compression)), locator.manifest_sha256
     except ValueError as error:

@@ -1,0 +1,1 @@
+"""Airflow plugins: registration and access checks only; the pages behind them live in `include/disaster_recovery`."""
