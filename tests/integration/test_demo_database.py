@@ -3,40 +3,41 @@
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from include.demo.database.builder import DemoDatabaseError, build_database
 from include.demo.database.guide import GUIDE_TABLES
+from include.demo.stack.postgres_server import PostgresServer
 
 PASSWORD = "it's a \\ secret"
 Connection = psycopg.Connection
 
 
-class Server(Protocol):
-    """What these tests need of the `postgres_server` fixture."""
-
-    def superuser_dsn(self, dbname: str) -> str: ...
-    def create_database(self, name: str) -> None: ...
-
-
-def new_database(server: Server) -> str:
+def new_database(server: PostgresServer) -> str:
     name = f"demo_{uuid.uuid4().hex[:12]}"
     server.create_database(name)
     return server.superuser_dsn(name)
 
 
-def drop_database(server: Server, dsn: str) -> None:
-    name = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
-    with psycopg.connect(server.superuser_dsn("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(str(name))))
+def drop_database(server: PostgresServer, dsn: str) -> None:
+    server.drop_database(str(conninfo_to_dict(dsn)["dbname"]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def password_of_other_tests(postgres_server: PostgresServer) -> Iterator[None]:
+    # The role is the whole server's, and other modules log in with the password they gave it.
+    with psycopg.connect(postgres_server.superuser_dsn("postgres"), autocommit=True) as connection:
+        row = connection.execute("select rolpassword from pg_authid where rolname = 'postgres'").fetchone()
+        yield
+        connection.execute(sql.SQL("alter role postgres password {}").format(sql.Literal(row[0] if row else None)))
 
 
 @pytest.fixture(scope="module")
-def demo_dsn(postgres_server: Server) -> Iterator[str]:
+def demo_dsn(postgres_server: PostgresServer) -> Iterator[str]:
     dsn = new_database(postgres_server)
     build_database(dsn, owner_password=PASSWORD)
     yield dsn
@@ -58,7 +59,7 @@ def owner(demo: Connection) -> Connection:
 
 
 @pytest.fixture
-def empty_dsn(postgres_server: Server) -> Iterator[str]:
+def empty_dsn(postgres_server: PostgresServer) -> Iterator[str]:
     dsn = new_database(postgres_server)
     yield dsn
     drop_database(postgres_server, dsn)
@@ -110,11 +111,9 @@ def test_size_one_is_beyond_every_cap_of_a_thousand_rows(demo: Connection) -> No
     assert sum(count > 1000 for count in rows.values()) >= 8
 
 
-def test_same_size_same_rows_whatever_the_session(postgres_server: Server) -> None:
+def test_same_size_same_rows_whatever_the_session(postgres_server: PostgresServer) -> None:
     dsns = [new_database(postgres_server), new_database(postgres_server)]
-    elsewhere = psycopg.conninfo.make_conninfo(
-        dsns[1], options="-c timezone=Pacific/Apia -c datestyle=german -c extra_float_digits=0"
-    )
+    elsewhere = make_conninfo(dsns[1], options="-c timezone=Pacific/Apia -c datestyle=german -c extra_float_digits=0")
     build_database(dsns[0], owner_password=PASSWORD, size=0.05)
     build_database(elsewhere, owner_password=PASSWORD, size=0.05)
     assert digests(dsns[0]) == digests(dsns[1])
@@ -128,7 +127,7 @@ def test_smallest_size_leaves_no_table_empty(empty_dsn: str) -> None:
         assert [name for name, rows in counts(connection).items() if rows == 0] == []
 
 
-def test_two_databases_at_once_share_the_servers_roles(postgres_server: Server) -> None:
+def test_two_databases_at_once_share_the_servers_roles(postgres_server: PostgresServer) -> None:
     dsns = [new_database(postgres_server) for _ in range(3)]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda dsn: build_database(dsn, owner_password=PASSWORD, size=0.01), dsns))

@@ -13,4 +13,4 @@ _FOLDER = Path(__file__).resolve().parent / "sql"
 @cache
 def statement(name: str) -> "LiteralString":
     """The statement kept in `sql/{name}.sql`. It is part of the program, never of its input."""
-    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")  # type: ignore[return-value]
+    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")

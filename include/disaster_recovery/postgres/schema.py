@@ -80,7 +80,7 @@ def attached_statements(catalogs: Mapping[str, Any]) -> list[str]:
 
 
 def _section(connection: Connection, section: str, schemas: Sequence[str]) -> Any:
-    query: sql.Composable = sql.SQL(statement(f"describe_{section}"))
+    query: sql.SQL | sql.Composed = sql.SQL(statement(f"describe_{section}"))
     if section == "publications":
         modern = connection.info.server_version >= PUBLICATION_DETAILS_SINCE
         columns, row_filter = (_COLUMN_LIST, _ROW_FILTER) if modern else ("''", "''")
