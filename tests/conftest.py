@@ -30,16 +30,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """Postgres 17 (Supabase's major version), superuser supabase_admin."""
-    with PostgresServer(folder=tmp_path_factory.mktemp("postgres"), durable=False) as server:
-        yield server
+    server = PostgresServer(folder=tmp_path_factory.mktemp("postgres"), durable=False)
+    try:
+        yield server.start()
+    finally:
+        server.destroy()
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """SeaweedFS with access keys; the writer's bucket exists."""
-    with S3Server(folder=tmp_path_factory.mktemp("s3")) as server:
-        server.create_bucket()
+    server = S3Server(folder=tmp_path_factory.mktemp("s3"))
+    try:
+        server.start().create_bucket()
         yield server
+    finally:
+        server.destroy()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from include.disaster_recovery.settings import Compression
 
 SUFFIX: dict[Compression, str] = {"none": "", "gzip": ".gz", "zstd": ".zst"}
-_NAME = re.compile(r"^collabhunts-backup-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d{3}Z)\.json(\.gz|\.zst)?$")
+_NAME = re.compile(r"collabhunts-backup-(.{24})\.json(?:\.gz|\.zst)?")
 _STAMP = "%Y-%m-%dT%H-%M-%S"
 
 
@@ -23,7 +23,10 @@ def moment(stamp: str) -> datetime:
         ValueError: the text is no such timestamp.
     """
     parsed = datetime.strptime(stamp[:-5], _STAMP).replace(tzinfo=timezone.utc)
-    return parsed.replace(microsecond=int(stamp[-4:-1]) * 1000)
+    found = parsed.replace(microsecond=int(stamp[-4:-1]) * 1000)
+    if timestamp(found) != stamp:  # strptime and int are lenient about digits and spaces
+        raise ValueError(f"{stamp!r} is no timestamp like 2025-12-07T18-33-07-123Z")
+    return found
 
 
 def backup_key(prefix: str, opened_at: datetime, compression: Compression) -> str:
@@ -33,7 +36,11 @@ def backup_key(prefix: str, opened_at: datetime, compression: Compression) -> st
 
 def is_backup_key(prefix: str, key: str) -> bool:
     """Whether the key is one this package writes below `prefix`."""
-    return key.startswith(prefix) and _NAME.match(key[len(prefix) :]) is not None
+    match = _NAME.fullmatch(key.removeprefix(prefix)) if key.startswith(prefix) else None
+    try:
+        return match is not None and moment(match[1]) is not None
+    except ValueError:
+        return False
 
 
 def compression_of(key: str) -> Compression:

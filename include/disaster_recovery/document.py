@@ -33,7 +33,7 @@ _LOCATOR = ',"locator":{{"manifest_offset":{:>20d},"manifest_length":{:>20d},"ma
 _LOCATOR_PATTERN = re.compile(
     rb',"locator":\{"manifest_offset": *(\d+),"manifest_length": *(\d+),"manifest_sha256":"([0-9a-f]{64})"\}\}\}\n'
 )
-LOCATOR_SIZE = len(_LOCATOR.format(0, 0, "0" * 64))
+LOCATOR_SIZE = len(_LOCATOR.format(0, 0, "0" * 64))  # always: 20 digits hold any offset
 
 Frame = Callable[[bytes], bytes]
 
@@ -107,7 +107,10 @@ def key_text(name: str, *, first: bool) -> bytes:
     return (b"" if first else b",\n") + text(name) + b":"
 
 
+HEAD = b'{"metadata":'
+TABLES_OPENING = b',\n"tables":{'
 VALUE_OPENING = b'{"rows":[\n'
+TABLES_CLOSING = b"}"
 
 
 def closing_text(row_count: int) -> bytes:
@@ -115,11 +118,22 @@ def closing_text(row_count: int) -> bytes:
     return b'\n],"row_count":%d}' % row_count
 
 
+def section_key(name: str) -> bytes:
+    """What stands before the value of a section behind the tables."""
+    return b",\n" + text(name) + b":"
+
+
+def locator_text(manifest_offset: int, manifest_length: int, manifest_sha256: str) -> bytes:
+    """The end of a document."""
+    return _LOCATOR.format(manifest_offset, manifest_length, manifest_sha256).encode()
+
+
 class _Writer:
     """Appends pieces and knows where it stands."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, stored_frame: Frame) -> None:
         self.frame = frame
+        self.stored_frame = stored_frame
         self.pieces: list[Piece] = []
         self.at = 0
 
@@ -130,7 +144,7 @@ class _Writer:
         return offset
 
     def punctuation(self, data: bytes) -> None:
-        self.raw(self.frame(data))
+        self.raw(self.stored_frame(data))
 
     def section(self, value: bytes) -> Section:
         stored = self.frame(value)
@@ -164,17 +178,17 @@ def lay_out(
         snapshot: id of the snapshot everything was read from.
         writer: version of the software that writes.
         compression: how frames are compressed, for the manifest.
-        frame: makes one frame of bytes.
-        stored_frame: the same with a size that depends on the number of bytes only.
+        frame: makes one frame of bytes; used for values.
+        stored_frame: the same, uncompressed and the same everywhere; used for punctuation and locator.
     """
-    out = _Writer(frame)
-    out.punctuation(b'{"metadata":')
+    out = _Writer(frame, stored_frame)
+    out.punctuation(HEAD)
     placed = {"metadata": out.section(text(metadata))}
-    out.punctuation(b',\n"tables":{')
+    out.punctuation(TABLES_OPENING)
     placed_tables = {name: _place_table(out, fragments) for name, fragments in tables.items()}
-    out.punctuation(b"}")
+    out.punctuation(TABLES_CLOSING)
     for section in sections:
-        out.punctuation(b',\n"%s":' % section.name.encode())
+        out.punctuation(section_key(section.name))
         offset = out.staged(section.key, section.size)
         placed[section.name] = Section(offset=offset, length=section.size, sha256=section.sha256)
     manifest = Manifest(
@@ -187,13 +201,13 @@ def lay_out(
         sections=placed,
         tables=placed_tables,
     )
-    return _finish(out, manifest, stored_frame)
+    return _finish(out, manifest)
 
 
-def _finish(out: _Writer, manifest: Manifest, stored_frame: Frame) -> Layout:
-    out.punctuation(b',\n"manifest":')
+def _finish(out: _Writer, manifest: Manifest) -> Layout:
+    out.punctuation(section_key("manifest"))
     body = out.section(text(manifest.to_json())[:-1])  # without its closing brace: the locator brings it
-    out.raw(stored_frame(_LOCATOR.format(body.offset, body.length, body.sha256).encode()))
+    out.punctuation(locator_text(body.offset, body.length, body.sha256))
     return Layout(pieces=out.pieces, manifest=manifest, manifest_sha256=body.sha256, size=out.at)
 
 
@@ -241,16 +255,19 @@ def parse_manifest(stored: bytes, locator: Locator, expand: Callable[[bytes], by
         raise DocumentError(
             "the manifest is damaged: its SHA-256 differs from the locator's", hint="choose another backup"
         )
-    content = json.loads(expand(stored) + b"}")
-    if content.get("format") != FORMAT or content.get("version", 0) > VERSION:
+    try:
+        content = json.loads(expand(stored) + b"}")
+        _check_version(content)
+        return Manifest.model_validate(content)
+    except (ValidationError, ValueError) as error:
+        wrong = f"{error.error_count()} wrong value(s)" if isinstance(error, ValidationError) else str(error)
+        raise DocumentError(f"the manifest is malformed: {wrong}", hint="choose another backup") from None
+
+
+def _check_version(content: dict[str, Any]) -> None:
+    found, version = content.get("format"), content.get("version")
+    if found != FORMAT or not isinstance(version, int) or not 1 <= version <= VERSION:
         raise DocumentError(
-            f"the document is {content.get('format')!r} version {content.get('version')}, this software reads "
-            f"{FORMAT!r} up to version {VERSION}",
+            f"the document is {found!r} version {version}, this software reads {FORMAT!r} up to version {VERSION}",
             hint="use the version of this package that wrote it, or a newer one",
         )
-    try:
-        return Manifest.model_validate(content)
-    except ValidationError as error:
-        raise DocumentError(
-            f"the manifest is malformed: {error.error_count()} wrong value(s)", hint="choose another backup"
-        ) from None

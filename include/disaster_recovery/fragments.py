@@ -1,7 +1,6 @@
 """Whether staged fragments make up whole tables of one snapshot. Pure."""
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 
 from include.disaster_recovery.errors import SnapshotLost, VerificationFailed
 from include.disaster_recovery.model import Snapshot, StagedFragment, StagedSection
@@ -9,8 +8,10 @@ from include.disaster_recovery.model import Snapshot, StagedFragment, StagedSect
 
 def by_table(fragments: Iterable[StagedFragment]) -> dict[str, list[StagedFragment]]:
     """The fragments of each table in order, the tables in document order."""
-    ordered = sorted(fragments, key=lambda f: (f.position, f.part))
-    return {name: list(group) for name, group in groupby(ordered, key=lambda f: f.table)}
+    found: dict[str, list[StagedFragment]] = {}
+    for fragment in sorted(fragments, key=lambda f: (f.position, f.part)):
+        found.setdefault(fragment.table, []).append(fragment)
+    return found
 
 
 def check_complete(
@@ -31,7 +32,7 @@ def check_complete(
     wanted = {table.name_in_document for table in snapshot.tables}
     if wanted != set(tables):
         raise VerificationFailed(
-            f"the fragments do not cover these tables: {', '.join(sorted(wanted ^ set(tables)))}",
+            f"fragments and snapshot differ in these tables: {', '.join(sorted(wanted ^ set(tables)))}",
             hint="trigger a new backup",
         )
     return {name: _check_table(name, fragments) for name, fragments in tables.items()}

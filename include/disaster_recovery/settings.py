@@ -17,6 +17,8 @@ MIB = 1024 * 1024
 BUCKET_NAME = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"  # Amazon S3 user guide, "bucket naming rules"
 KEY_PREFIX = r"^([A-Za-z0-9_=-][A-Za-z0-9_=.-]*/)+$"  # no empty, `.` or `..` part: some servers rename those
 
+UNION_BRANCHES = ("literal['all']", "list[str]")  # how pydantic names those of tables.include inside a path
+
 Compression = Literal["none", "gzip", "zstd"]
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -115,7 +117,7 @@ def load_settings(file: Path | None = None) -> Settings:
             f"settings file {path} cannot be read: {error.strerror}",
             hint=f"create it, or point {CONFIG_VARIABLE} at an existing file",
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings file {path} is not valid YAML: {error}", hint="mend the line named") from error
     return _validated(content, path)
 
@@ -124,8 +126,17 @@ def _validated(content: object, path: Path) -> Settings:
     try:
         return Settings.model_validate({} if content is None else content)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        wrong = _wrong_values(error)
         raise SettingsError(
-            f"settings file {path} has {error.error_count()} wrong value(s): {wrong}",
+            f"settings file {path} has {len(wrong)} wrong value(s): {'; '.join(wrong)}",
             hint="compare with include/config/collabhunts.yaml, which documents every setting",
         ) from None
+
+
+def _wrong_values(error: ValidationError) -> list[str]:
+    """Each wrong value once, by its path in the file: `s3.bucket: what is wrong`."""
+    found: dict[str, list[str]] = {}
+    for each in error.errors():
+        path = ".".join(str(step) for step in each["loc"] if step not in UNION_BRANCHES)
+        found.setdefault(path or "file", []).append(each["msg"])
+    return [f"{path}: {' or '.join(messages)}" for path, messages in found.items()]

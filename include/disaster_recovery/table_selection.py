@@ -1,5 +1,6 @@
 """Which tables a backup covers: the settings held against what the database has. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -57,7 +58,8 @@ def select_tables(settings: TableSettings, relations: Sequence[Relation]) -> Sel
     """Resolve the settings.
 
     Raises:
-        TableUnreadable: a name in the settings means no table; every such name is listed.
+        TableUnreadable: a name in the settings means no table (every such name is listed), two tables would have
+            the same name in the document, or nothing would be backed up at all.
     """
     known = {(r.schema_name, r.name): r for r in relations}
     wanted = (
@@ -66,12 +68,24 @@ def select_tables(settings: TableSettings, relations: Sequence[Relation]) -> Sel
     excluded = {(r.schema_name, r.name) for r in _named(settings.exclude, settings, known, missing_ok=True)}
     chosen = {(r.schema_name, r.name): r for r in [*wanted, *_auth(settings, known)]}
     covered = [r for name, r in chosen.items() if name not in excluded]
-    uncovered = [
-        r
-        for r in _everything(settings, relations)
-        if (r.schema_name, r.name) not in chosen or (r.schema_name, r.name) in excluded
-    ]
+    settled = {*chosen, *excluded}  # what the settings exclude by name is left out knowingly
+    uncovered = [r for r in _everything(settings, relations) if (r.schema_name, r.name) not in settled]
+    _check_names(covered, settings)
     return Selection(covered=covered, uncovered=uncovered)
+
+
+def _check_names(covered: Sequence[Relation], settings: TableSettings) -> None:
+    names = Counter(relation.table.name_in_document for relation in covered)
+    if not names:
+        raise TableUnreadable(
+            f"there is no table to back up in the schemas {', '.join(settings.schemas)}",
+            hint="check that the connection names the right database, and tables.schemas and tables.exclude",
+        )
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise TableUnreadable(
+            f"two tables would have the same name in the document: {', '.join(twice)}",
+            hint="rename the table of schema public whose name has a dot, or put it into tables.exclude",
+        )
 
 
 def _everything(settings: TableSettings, relations: Sequence[Relation]) -> list[Relation]:
@@ -114,9 +128,7 @@ def _named(
 
 
 def _find(name: str, schemas: Sequence[str], known: dict[tuple[str, str], Relation]) -> Relation | None:
-    """A bare name in the schemas in their order; else the name read as `schema.name`."""
-    for schema in schemas:
-        if (schema, name) in known:
-            return known[schema, name]
-    schema, _, bare = name.partition(".")
-    return known.get((schema, bare))
+    """A bare name in the schemas in their order; else the name read as `schema.name`, either of which may have dots."""
+    qualified = [(name[:at], name[at + 1 :]) for at, character in enumerate(name) if character == "."]
+    candidates = [*((schema, name) for schema in schemas), *qualified]
+    return next((known[each] for each in candidates if each in known), None)

@@ -37,13 +37,14 @@ class PortLease:
         self._guards.close()
 
 
-def lease_port(*, offset: int = 0) -> PortLease:
+def lease_port(*, offset: int = 0, preferred: int = 0) -> PortLease:
     """Find a free port, and `port + offset` free as well when `offset` is not 0 (SeaweedFS puts gRPC there).
 
-    Raises PortsExhausted after 500 tries.
+    `preferred` is taken when it is free. Raises PortsExhausted after 500 tries.
     """
-    for _ in range(ATTEMPTS):
-        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311  # no secret: it only has to differ between processes
+    for attempt in range(ATTEMPTS):
+        chosen = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311  # no secret: differing between processes is enough
+        port = preferred if preferred and attempt == 0 else chosen
         guards = _hold(sorted({port, port + offset}))
         if guards is not None:
             return PortLease(port=port, offset=offset, _guards=guards)

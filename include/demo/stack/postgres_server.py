@@ -166,8 +166,26 @@ class PostgresServer:
         """Drop a database if it exists, connected sessions included."""
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    def has_database(self, name: str) -> bool:
+        """Whether the database exists."""
+        with self._connect() as connection:
+            return connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).rowcount == 1
+
+    def ensure_role(self, name: str, password: str) -> None:
+        """Create the role as Supabase's customers have theirs, almost a superuser, or only set its password."""
+        role = sql.Identifier(name)
+        with self._connect() as connection:
+            # Only a digest is sent: servers write ALTER ROLE to their logs.
+            digest = connection.pgconn.encrypt_password(password.encode(), name.encode()).decode()
+            if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,)).rowcount == 0:
+                connection.execute(sql.SQL("CREATE ROLE {} CREATEDB CREATEROLE REPLICATION BYPASSRLS").format(role))
+            connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(digest)))
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(self.superuser_dsn("postgres"), autocommit=True, connect_timeout=10)
+
     def _execute(self, statement: sql.Composed) -> None:
-        with psycopg.connect(self.superuser_dsn("postgres"), autocommit=True, connect_timeout=10) as connection:
+        with self._connect() as connection:
             connection.execute(statement)
 
     def _runnable_binaries(self, account: ServerAccount, home: Path) -> PostgresBinaries:

@@ -74,6 +74,11 @@ class ManagedProcess:
         """Exit status as a shell shows it (128 + n after signal n); None while running or before the start."""
         return None if self._guardian is None else self._guardian.poll()
 
+    def check(self) -> None:
+        """Raise ProcessFailed, with the log's tail, when the command has ended."""
+        if not self.running:
+            raise self._failure(f"{self.name} ended with status {self.returncode}")
+
     def wait_until_ready(self, check: Callable[[], bool], *, timeout_s: float) -> float:
         """Call `check` every 50 ms until it is true; return the seconds waited.
 
@@ -82,8 +87,7 @@ class ManagedProcess:
         """
         begin = time.monotonic()
         while not check():
-            if not self.running:
-                raise self._failure(f"{self.name} ended with status {self.returncode} before it was ready")
+            self.check()
             if time.monotonic() - begin > timeout_s:
                 self.stop()
                 raise self._failure(f"{self.name} was not ready after {timeout_s:.0f} s")
@@ -109,13 +113,17 @@ class ManagedProcess:
         """Send a signal to the command itself (for fault tests: SIGKILL, SIGSTOP); no error when it has ended."""
         self._tell(f"signal {int(number)}")
 
+    def ask_to_stop(self, *, stop_signal: int | None = None, grace_s: float | None = None) -> None:
+        """What `stop` does without waiting for the end, to stop several at a time; the first call counts."""
+        number = self.stop_signal if stop_signal is None else stop_signal
+        self._tell(f"stop {int(number)} {self.grace_s if grace_s is None else grace_s}")
+
     def stop(self, *, stop_signal: int | None = None, grace_s: float | None = None) -> None:
         """End the command and everything below it, orderly within `grace_s` seconds, killed after; harmless twice."""
         if self._guardian is None:
             return
-        number = self.stop_signal if stop_signal is None else stop_signal
         grace = self.grace_s if grace_s is None else grace_s
-        self._tell(f"stop {int(number)} {grace}")
+        self.ask_to_stop(stop_signal=stop_signal, grace_s=grace)
         try:
             self._guardian.wait(grace + 10)
         except subprocess.TimeoutExpired:  # the guardian itself is stuck: its death takes the command along

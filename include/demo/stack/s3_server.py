@@ -65,8 +65,8 @@ IMPATIENT = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_ti
 class S3Server:
     """A server with its data below `folder`; as a context manager it is started, and stopped whatever happens.
 
-    `bucket` is the one that the identities writer and reader may use (`create_bucket` makes it). `capacity_mb` makes the
-    disk of a fresh folder full after that many MiB (a multiple of 8, 16 or more): each further write is answered
+    `bucket` is the one that the identities writer and reader may use (`create_bucket` makes it). `capacity_mb` makes
+    the disk of a fresh folder full after that many MiB (a multiple of 8, 16 or more): each further write is answered
     500 `InternalError` within 10 ms, reads go on, deleting frees nothing until SeaweedFS vacuums; start again with None
     to go on. `flags` are further flags of `weed mini`. `memory_mb` is the soft limit of the Go heap.
     """
@@ -158,7 +158,8 @@ class S3Server:
         if self._process is not None and self._process.running:
             return self
         begin = time.monotonic()
-        (self.folder / "data").mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.folder / "data").mkdir(exist_ok=True)
         (self.folder / "logs").mkdir(exist_ok=True)
         self.identities = load_identities(self.folder / "s3.json", self.bucket)
         for attempt in range(1, START_ATTEMPTS + 1):

@@ -14,6 +14,7 @@ from include.demo.stack.errors import StackError
 
 UNPRIVILEGED = "nobody"
 HOME_PREFIX = "collabhunts-pg-"
+LINK_FILE = "reached-by"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +66,11 @@ def server_home(folder: Path, account: ServerAccount) -> Path:
         return home.resolve()
     for base in (Path(tempfile.gettempdir()), Path("/var/tmp")):  # noqa: S108
         if base.is_dir() and account.can_enter(base):
+            _remove_forgotten(base)
             elsewhere = Path(tempfile.mkdtemp(prefix=HOME_PREFIX, dir=base))
-            account.give(elsewhere)
             home.symlink_to(elsewhere)
+            (elsewhere / LINK_FILE).write_text(str(home))
+            account.give(elsewhere)
             return elsewhere
     raise StackError(
         f"user {account.name} can enter neither {folder} nor a temporary folder",
@@ -85,6 +88,16 @@ def remove_home(folder: Path) -> None:
     if target.name.startswith(HOME_PREFIX):
         shutil.rmtree(target, ignore_errors=True)
     home.unlink()
+
+
+def _remove_forgotten(base: Path) -> None:
+    """Delete what killed runs left behind: homes below `base` whose link no longer leads to them."""
+    for candidate in base.glob(f"{HOME_PREFIX}*"):
+        note = candidate / LINK_FILE
+        if note.is_file() and note.owner() == pwd.getpwuid(os.geteuid()).pw_name:
+            link = Path(note.read_text())
+            if not link.is_symlink() or link.resolve() != candidate.resolve():
+                shutil.rmtree(candidate, ignore_errors=True)
 
 
 def _may_pass(status: os.stat_result, uid: int, gid: int) -> bool:

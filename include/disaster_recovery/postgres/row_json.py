@@ -23,6 +23,7 @@ from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
 
 WRAPPER = "$json"
+VECTORS = {"int2vector", "oidvector"}  # arrays by name, counted from 0, that json_populate_record makes invalid
 # Types without an input function (pg_type.typinput raises): nothing can ever bring such a value back.
 NOT_RESTORABLE = {"pg_node_tree", "pg_ndistinct", "pg_dependencies", "pg_mcv_list", "gtsvector"} | {
     "pg_brin_bloom_summary",
@@ -31,7 +32,7 @@ NOT_RESTORABLE = {"pg_node_tree", "pg_ndistinct", "pg_dependencies", "pg_mcv_lis
 
 
 class Column(Value):
-    """A column as far as its JSON form depends on it; `kind` is `array`, `composite` or the base type's name."""
+    """A column as far as its JSON form depends on it; `kind` is `array`, `composite` or a built-in type's name."""
 
     name: str
     kind: str
@@ -92,7 +93,7 @@ def row_expression(table_columns: Sequence[Column], *, source: sql.Composable) -
 
 
 def _encoding(column: Column) -> str:
-    if column.holds_json_cast:
+    if column.holds_json_cast or column.kind in VECTORS:
         return "to_json({v}::text)"
     if column.kind == "jsonb":
         return "case when {v} = 'null' or {v} ? {wrapper} then jsonb_build_object({wrapper}, {v}::text) else {v} end"

@@ -15,6 +15,9 @@ from include.disaster_recovery.settings import Compression
 GZIP_WINDOW = 31  # zlib: 15 window bits + 16 for a gzip header and trailer
 GZIP_LEVEL = 6
 ZSTD_LEVEL = 1
+STORED_LIMIT = 0xFFFF  # one stored deflate block
+SLICE = 2048  # compressed bytes expanded at once: at most 1032 times as many by deflate, 32,768 times by zstd
+_GZIP_HEADER = bytes.fromhex("1f8b08000000000000ff")  # RFC 1952: deflate, no flags, no time, unknown system
 
 
 class Compressor(Protocol):
@@ -53,25 +56,34 @@ def frame(data: bytes, compression: Compression) -> bytes:
 
 
 def stored_frame(data: bytes, compression: Compression) -> bytes:
-    """The bytes as one frame whose size depends on their number only (no compression inside).
+    """The bytes as one frame without compression: every byte of it is determined by `data`, its size by their number.
+
+    Made by hand, as compression libraries differ in what they write; so a reader may expect exactly these bytes.
 
     Raises:
-        ValueError: more than 255 bytes, which the one-byte zstd size field cannot say.
+        ValueError: more than 65,535 bytes.
     """
-    if len(data) > 255:
-        raise ValueError(f"a stored frame takes at most 255 bytes, not {len(data)}")
+    if len(data) > STORED_LIMIT:
+        raise ValueError(f"a stored frame takes at most {STORED_LIMIT} bytes, not {len(data)}")
     if compression == "gzip":
-        compressor = zlib.compressobj(0, zlib.DEFLATED, GZIP_WINDOW)
-        return compressor.compress(data) + compressor.flush()
+        return _gzip_stored(data)
     if compression == "zstd":
         return _zstd_stored(data)
     return data
 
 
+def _gzip_stored(data: bytes) -> bytes:
+    """RFC 1951: one last stored block, its length and the complement; RFC 1952: CRC-32 and size."""
+    length = len(data)
+    block = b"\x01" + length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little") + data
+    return _GZIP_HEADER + block + zlib.crc32(data).to_bytes(4, "little") + length.to_bytes(4, "little")
+
+
 def _zstd_stored(data: bytes) -> bytes:
-    """RFC 8878: magic, single-segment header with a one-byte content size, one last raw block."""
-    block = (len(data) << 3 | 1).to_bytes(3, "little")
-    return zstandard.FRAME_HEADER + bytes((0x20, len(data))) + block + data
+    """RFC 8878: magic, single-segment header with a content size of one or two bytes, one last raw block."""
+    length = len(data)
+    header = bytes((0x20, length)) if length < 256 else b"\x60" + (length - 256).to_bytes(2, "little")
+    return zstandard.FRAME_HEADER + header + (length << 3 | 1).to_bytes(3, "little") + data
 
 
 def expand(data: bytes, compression: Compression) -> bytes:
@@ -80,7 +92,7 @@ def expand(data: bytes, compression: Compression) -> bytes:
 
 
 def expand_stream(chunks: Iterator[bytes], compression: Compression) -> Iterator[bytes]:
-    """Decompress consecutive frames as they arrive, without holding more than one chunk.
+    """Decompress consecutive frames as they arrive, in bounded memory however well they are compressed.
 
     Raises:
         ValueError: the bytes are no such frames, or end inside one.
@@ -89,8 +101,8 @@ def expand_stream(chunks: Iterator[bytes], compression: Compression) -> Iterator
         yield from chunks
         return
     decompressor = None
-    for chunk in chunks:
-        rest = chunk
+    for piece in _sliced(chunks):
+        rest = piece
         while rest:
             decompressor = decompressor or _decompressor(compression)
             try:
@@ -104,6 +116,12 @@ def expand_stream(chunks: Iterator[bytes], compression: Compression) -> Iterator
                 decompressor = None
     if decompressor is not None:
         raise ValueError(f"the {compression} stream ends inside a frame")
+
+
+def _sliced(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        for start in range(0, len(chunk), SLICE):
+            yield chunk[start : start + SLICE]
 
 
 class _Decompressor(Protocol):

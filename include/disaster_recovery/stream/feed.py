@@ -25,10 +25,8 @@ class Feed:
             StreamEnded: there are fewer.
         """
         while length:
-            if not self._left:
-                self._left = memoryview(next(self._chunks, b""))
-                if not self._left:
-                    raise StreamEnded(length)
+            if self.at_end():
+                raise StreamEnded(length)
             piece, self._left = self._left[:length], self._left[length:]
             length -= len(piece)
             yield piece

@@ -1,5 +1,5 @@
 -- The columns of a table and everything their types are made of: domains down to their base, arrays to their
--- elements, composites to their attributes.
+-- elements, composites to their attributes. A type outside pg_catalog has no kind: it may be called json or numeric.
 with recursive
 column_types as (
     select a.attnum, a.attname, a.atttypid, a.atttypmod
@@ -29,8 +29,14 @@ parts (attnum, oid, depth) as (
     where p.depth < 32
 )
 select c.attname,
-    case when own.typcategory = 'A' then 'array' when own.typtype = 'c' then 'composite' else own.typname end as kind,
-    own.typname = 'numeric' and not exists (
+    case
+        when own.oid in ('pg_catalog.int2vector'::regtype, 'pg_catalog.oidvector'::regtype) then own.typname
+        when own.typcategory = 'A' then 'array'
+        when own.typtype = 'c' then 'composite'
+        when own.typnamespace = 'pg_catalog'::regnamespace then own.typname
+        else ''
+    end as kind,
+    own.oid = 'pg_catalog.numeric'::regtype and not exists (
         select from bases as b where b.attnum = c.attnum and b.typmod <> -1
     ) as unbounded,
     coalesce(pg_catalog.array_agg(distinct inner_type.typname::text) filter (
@@ -48,5 +54,5 @@ join bases as b on b.attnum = c.attnum
 join pg_catalog.pg_type as own on own.oid = b.oid and own.typtype <> 'd'
 join parts as p on p.attnum = c.attnum
 join pg_catalog.pg_type as inner_type on inner_type.oid = p.oid
-group by c.attnum, c.attname, own.typcategory, own.typtype, own.typname
+group by c.attnum, c.attname, own.oid, own.typcategory, own.typtype, own.typname, own.typnamespace
 order by c.attnum

@@ -23,7 +23,7 @@ from include.disaster_recovery.postgres.snapshot import lock_now, reading
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.s3.upload import StreamUpload
 from include.disaster_recovery.settings import Compression
-from include.disaster_recovery.stream.codec import frame, new_frame
+from include.disaster_recovery.stream.codec import new_frame, stored_frame
 
 log = logging.getLogger(__name__)
 
@@ -101,18 +101,18 @@ def _write(
     name, tally = unit.table.name_in_document, _Tally()
     value_at = 0
     if unit.part == 1:
-        opening = frame(key_text(name, first=unit.position == 0), compression)
+        opening = stored_frame(key_text(name, first=unit.position == 0), compression)
         value_at = len(opening)
-        upload.write(opening + frame(VALUE_OPENING, compression))
+        upload.write(opening + stored_frame(VALUE_OPENING, compression))
     needs_separator = has_rows_before(connection, unit)
     for data in _rows(connection, unit, compression, tally):
         if needs_separator:
-            upload.write(frame(ROW_SEPARATOR, compression))
+            upload.write(stored_frame(ROW_SEPARATOR, compression))
             needs_separator = False
         upload.write(tally.kept(data))
     opening_size = upload.size - tally.stored
     table_rows = count_rows(connection, unit) if unit.part == unit.parts else None
-    closing = b"" if table_rows is None else frame(closing_text(table_rows), compression)
+    closing = b"" if table_rows is None else stored_frame(closing_text(table_rows), compression)
     upload.write(closing)
     return StagedFragment(
         table=name,

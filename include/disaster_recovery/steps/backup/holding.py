@@ -31,6 +31,7 @@ class Progress:
     idle_seconds: float
     began: float
     changed: float
+    started: bool = False
     states: TaskStates | None = None
 
     def see(self, states: TaskStates, now: float) -> bool:
@@ -43,7 +44,8 @@ class Progress:
             self.states, self.changed = dict(states), now
         if states and all(state in ENDED for state in states.values()):
             return True
-        if all(state in WAITING for state in states.values()) and now - self.began > self.start_seconds:
+        self.started = self.started or any(state not in WAITING for state in states.values())
+        if not self.started and now - self.began > self.start_seconds:
             raise SnapshotStarved(
                 f"no task of the run got a slot beside the held snapshot within {self.start_seconds:.0f} s",
                 hint="the backup needs two slots at once: raise the pool's slots or [core] parallelism",

@@ -1,0 +1,200 @@
+"""`collabhunts_backup` under a real scheduler: what it writes, and what it survives."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from include.disaster_recovery.s3.documents import read_manifest
+from tests.e2e.conftest import CANARY, DAG, SHORT_DAG, Platform
+
+pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(420)]
+
+RUN_SECONDS = 240.0
+
+
+@pytest.fixture(scope="module")
+def first_run(platform: Platform) -> str:
+    """The run that Airflow starts by itself when the DAG is unpaused."""
+    platform.api.unpause(DAG)
+    until = time.monotonic() + 60
+    while not (runs := platform.api.api("GET", f"/api/v2/dags/{DAG}/dagRuns")["dag_runs"]):
+        assert time.monotonic() < until, "the scheduler started no run"
+        time.sleep(0.3)
+    run_id = str(runs[0]["dag_run_id"])
+    assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "success"
+    return run_id
+
+
+def wait_for(what: str, look: Callable[[], Any], seconds: float = 60.0) -> Any:
+    until = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < until, f"{what} did not happen within {seconds} s"
+        time.sleep(0.03)
+    return found
+
+
+def set_slots(platform: Platform, slots: int) -> None:
+    pool = {"name": "default_pool", "slots": slots, "include_deferred": False}
+    platform.api.api("PATCH", "/api/v2/pools/default_pool", pool, update_mask="slots")
+
+
+def client_process(platform: Platform, condition: str) -> psutil.Process | None:
+    """The process behind the database session that meets a condition."""
+    rows = platform.sql(
+        "select a.client_port from pg_stat_activity as a"
+        f" where a.application_name = 'collabhunts_backup' and a.datname = current_database() and {condition}"
+    )
+    for connection in psutil.net_connections("tcp"):
+        if rows and connection.laddr.port == rows[0][0] and connection.pid:
+            return psutil.Process(connection.pid)
+    return None
+
+
+def test_a_scheduled_run_records_a_verified_backup(platform: Platform, first_run: str) -> None:
+    (row,) = platform.history(first_run)
+    assert (row["status"], row["backup_type"], row["error_message"]) == ("success", "scheduled", None)
+    head = platform.store.head("backups/" + row["file_name"])
+    assert head is not None
+    assert head.size == row["file_size"] > 100_000_000
+    assert head.sse == "AES256"
+    assert head.checksum is not None
+    assert row["components_backed_up"]["verification"]["valid"] is True
+    assert row["components_backed_up"]["row_counts"]["ballast"] == 900_000
+    assert "auth.users" in row["tables_backed_up"]
+    assert (row["migration_count"], row["function_count"] > 5) == (12, True)
+    assert platform.store.keys("staging/") == []
+
+
+def test_each_fragment_is_a_task_named_by_its_table(platform: Platform, first_run: str) -> None:
+    labels = {task.label for task in platform.api.task_instances(DAG, first_run)}
+    assert {"extract[messages]", "extract[auth.users]", "extract[ballast [1/2]]", "extract[ballast [2/2]]"} <= labels
+
+
+def test_one_table_is_cut_out_by_its_range_alone(platform: Platform, first_run: str) -> None:
+    (row,) = platform.history(first_run)
+    key = "backups/" + row["file_name"]
+    manifest, _ = read_manifest(platform.store, key, row["file_size"])
+    table = manifest.tables["messages"]
+    cut = json.loads(platform.store.read(key, table.offset, table.length))
+    assert len(cut["rows"]) == cut["row_count"] == table.row_count > 1000
+
+
+def test_the_asset_event_carries_key_size_and_rows(platform: Platform, first_run: str) -> None:
+    (row,) = platform.history(first_run)
+    events = platform.api.api("GET", "/api/v2/assets/events")["asset_events"]
+    (event,) = [event for event in events if event["source_run_id"] == first_run]
+    assert event["uri"].rstrip("/") == "s3://collabhunts-backups/backups"
+    assert event["extra"]["key"] == "backups/" + row["file_name"]
+    assert event["extra"]["size"] == row["file_size"]
+    assert event["extra"]["rows"] == row["components_backed_up"]["total_rows"]
+
+
+def test_xcoms_and_logs_hold_no_secret_and_no_row(platform: Platform, first_run: str) -> None:
+    xcoms = platform.api.api("GET", f"/api/v2/dags/{DAG}/dagRuns/{first_run}/taskInstances/~/xcomEntries", limit=100)
+    values = [
+        platform.api.request(
+            "GET",
+            f"/api/v2/dags/{DAG}/dagRuns/{first_run}/taskInstances/{entry['task_id']}/xcomEntries/{entry['key']}",
+            map_index=entry["map_index"],
+            stringify=True,
+        ).text
+        for entry in xcoms["xcom_entries"]
+    ]
+    logs = [file.read_text(errors="replace") for file in platform.airflow.home.glob("logs/**/*.log")]
+    assert any('"snapshot_id"' in value or "snapshot_id" in value for value in values)
+    assert any("holding snapshot" in log for log in logs)
+    for text in [*values, *logs]:
+        for secret in [*platform.secrets(), CANARY]:
+            assert secret not in text
+
+
+def test_a_manual_run_says_who_triggered_it(platform: Platform, first_run: str) -> None:
+    run_id = platform.api.trigger(DAG)
+    assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "success"
+    (row,) = platform.history(run_id)
+    assert row["backup_type"] == "manual"
+    assert row["components_backed_up"]["run"]["triggered_by"] == "admin"
+
+
+def test_two_runs_triggered_at_once_write_two_documents(platform: Platform, first_run: str) -> None:
+    run_ids = [platform.api.trigger(DAG), platform.api.trigger(DAG)]
+    assert [platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) for run_id in run_ids] == ["success", "success"]
+    names = {platform.history(run_id)[0]["file_name"] for run_id in run_ids}
+    assert len(names) == 2
+    assert {f"backups/{name}" for name in names} <= set(platform.documents())
+
+
+def test_a_killed_extract_is_retried_in_the_same_snapshot(platform: Platform, first_run: str) -> None:
+    run_id = platform.api.trigger(DAG)
+    copying = "a.query like 'copy %%ballast%%' and a.state = 'active'".replace("%%", "%")
+    process = wait_for("an extract of ballast", lambda: client_process(platform, copying))
+    process.kill()
+    assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "success"
+    tries = {task.label: task.try_number for task in platform.api.task_instances(DAG, run_id)}
+    assert max(number for label, number in tries.items() if "ballast" in label) == 2
+    (row,) = platform.history(run_id)
+    assert row["status"] == "success"
+    assert platform.store.keys("staging/") == []
+
+
+def test_a_killed_holder_fails_the_run_and_the_next_one_is_clean(platform: Platform, first_run: str) -> None:
+    before = platform.documents()
+    run_id = platform.api.trigger(DAG)
+    wait_for("an extract", lambda: client_process(platform, "a.query like 'copy %' and a.state = 'active'"))
+    held = "exists (select from pg_locks as l where l.pid = a.pid and l.locktype = 'advisory')"
+    process = wait_for("the holder", lambda: client_process(platform, held))
+    process.kill()
+    assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "failed"
+    (row,) = wait_for("a failed row", lambda: [row for row in platform.history(run_id) if row["status"] == "failed"])
+    assert "hint:" in row["error_message"]
+    assert platform.documents() == before
+    again = platform.api.trigger(DAG)
+    assert platform.api.wait_for_run(DAG, again, RUN_SECONDS) == "success"
+    assert len(platform.documents()) == len(before) + 1
+
+
+def test_a_run_that_times_out_is_recorded_as_failed(platform: Platform, first_run: str) -> None:
+    before = platform.documents()
+    platform.api.unpause(SHORT_DAG)
+    run_id = platform.api.trigger(SHORT_DAG)
+    assert platform.api.wait_for_run(SHORT_DAG, run_id, RUN_SECONDS) == "failed"
+    (row,) = wait_for(
+        "a failed row", lambda: [row for row in platform.history(run_id) if row["status"] == "failed"], seconds=90
+    )
+    assert "dagrun_timeout" in row["error_message"]
+    assert platform.documents() == before
+
+
+def test_one_slot_is_said_instead_of_hanging(platform: Platform, first_run: str) -> None:
+    set_slots(platform, 1)
+    try:
+        run_id = platform.api.trigger(DAG)
+        assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "failed"
+    finally:
+        set_slots(platform, 128)
+    (row,) = platform.history(run_id)
+    assert "two slots at once" in row["error_message"]
+
+
+def test_sequential_dags_test_says_so_at_once(platform: Platform, first_run: str) -> None:
+    environment = {**os.environ, **platform.airflow.process("scheduler").env}
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "dags", "test", DAG],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "runs tasks one after the other" in done.stdout + done.stderr
+    assert "--use-executor" in done.stdout + done.stderr

@@ -1,0 +1,141 @@
+"""Wires to the real Postgres: a plain forwarder, and a transaction pooler as small as one can be."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import struct
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import psycopg
+
+SSL_REQUEST = 80877103
+READY = b"Z\x00\x00\x00\x05I"
+
+
+def loopback_address() -> str:
+    """An address of this machine that no other test uses: the whole of 127/8 is local on Linux."""
+    return "127." + ".".join(str(1 + secrets.randbelow(253)) for _ in range(3))
+
+
+@dataclass
+class _Listener:
+    parameters: Mapping[str, str]
+    port: int = 0
+    host: str = field(default_factory=loopback_address)
+
+    def __enter__(self) -> _Listener:
+        self._socket = socket.create_server((self.host, self.port))
+        self.port = self._socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    @property
+    def address(self) -> dict[str, str]:
+        """What a client connects to instead of the server."""
+        return {"host": self.host, "port": str(self.port)}
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class Forwarder(_Listener):
+    """Bytes there and back."""
+
+    def _serve(self, client: socket.socket) -> None:
+        server = socket.create_connection((self.parameters["host"], int(self.parameters["port"])))
+        threading.Thread(target=_pump, args=(server, client), daemon=True).start()
+        _pump(client, server)
+
+
+class TransactionPooler(_Listener):
+    """Each transaction of a client runs in the next of two server sessions, as with PgBouncer's transaction mode."""
+
+    def _serve(self, client: socket.socket) -> None:
+        sessions = [psycopg.connect(**{**self.parameters, "sslmode": "disable"}) for _ in range(2)]
+        servers = [socket.socket(fileno=os.dup(session.pgconn.socket)) for session in sessions]
+        try:
+            for server in servers:
+                server.setblocking(True)
+            _greet(client, sessions[0])
+            self._transactions(client, servers)
+        except (OSError, EOFError):
+            client.close()
+        finally:
+            for session, server in zip(sessions, servers, strict=True):
+                server.close()
+                session.close()
+
+    @staticmethod
+    def _transactions(client: socket.socket, servers: list[socket.socket]) -> None:
+        current = 0
+        while (message := _message(client))[:1] != b"X":
+            servers[current].sendall(message)
+            if message[:1] not in (b"Q", b"S"):
+                continue
+            answer = b""
+            while answer[:1] != b"Z":
+                answer = _message(servers[current])
+                client.sendall(answer)
+            if answer == READY:  # no transaction is open: the session goes back to the pool
+                current = (current + 1) % len(servers)
+
+
+def _greet(client: socket.socket, session: psycopg.Connection) -> None:
+    """The client's startup, answered without asking for a password: the sessions behind have logged in already."""
+    length, code = struct.unpack("!II", _exactly(client, 8))
+    if code == SSL_REQUEST:
+        client.sendall(b"N")
+        length, _ = struct.unpack("!II", _exactly(client, 8))
+    _exactly(client, length - 8)
+    client.sendall(b"R" + struct.pack("!II", 8, 0))
+    for name in ("server_version", "server_encoding", "client_encoding", "standard_conforming_strings"):
+        value = session.info.parameter_status(name) or ""
+        text = f"{name}\0{value}\0".encode()
+        client.sendall(b"S" + struct.pack("!I", 4 + len(text)) + text)
+    client.sendall(b"K" + struct.pack("!III", 12, session.info.backend_pid, 0) + READY)
+
+
+def _message(connection: socket.socket) -> bytes:
+    head = _exactly(connection, 5)
+    return head + _exactly(connection, struct.unpack("!I", head[1:])[0] - 4)
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        if not (more := connection.recv(size - len(data))):
+            raise EOFError
+        data += more
+    return data
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+    except OSError:
+        pass
+    finally:
+        for each in (source, sink):
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
