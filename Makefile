@@ -24,7 +24,7 @@ help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: bootstrap ## Back up, destroy, restore and compare a marketplace, without Docker or Airflow services
+demo: bootstrap ## Back up a marketplace: real Postgres, S3 server and Airflow scheduler, progress and a verdict
 	@exec $(VENV)/python -m include.demo demo
 
 .PHONY: up
@@ -34,6 +34,10 @@ up: bootstrap ## Start Airflow, a source Postgres and an S3 server on this machi
 .PHONY: test
 test: bootstrap ## Run the tests (PYTEST_ARGS="…" narrows them)
 	@exec $(VENV)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: bootstrap ## Peak memory of an extract task, a 1 GiB table against an empty one
+	@exec $(VENV)/python bench/extract_memory.py
 
 .PHONY: check
 check: bootstrap ## Check format, lint, types, layers, compose file and shell scripts; changes nothing

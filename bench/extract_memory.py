@@ -1,6 +1,6 @@
 """Peak memory of an extract task, a large table against an empty one, each in a process of its own.
 
-    make bench-memory            # or: PYTHONPATH=. .venv/bin/python bench/extract_memory.py --gib 1
+    make bench        # or: PYTHONPATH=. .venv/bin/python bench/extract_memory.py --gib 1 --compression zstd
 
 Prints the peak resident size of both processes and exits 1 if they are more than `--limit-mib` apart.
 """
@@ -19,22 +19,24 @@ import psycopg
 
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
+from include.disaster_recovery.extract_plan import plan_units
 from include.disaster_recovery.model import BackupRun, ExtractUnit
 from include.disaster_recovery.postgres.session import connect
 from include.disaster_recovery.postgres.snapshot import export
 from include.disaster_recovery.postgres.source import relations
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.steps.backup.extracting import extract
-from include.disaster_recovery.extract_plan import plan_units
 
 MIB = 1024**2
 TABLES = {
     "empty": "create table empty (like large)",
     "large": """create table large as
-        select i as id, gen_random_uuid() as owner, repeat('message body ', 20) as body, jsonb_build_object('n', i) as meta
+        select i as id, gen_random_uuid() as owner, repeat('message body ', 20) as body,
+            jsonb_build_object('n', i) as meta
         from generate_series(1, {rows}) as i""",
     "toasted": """create table toasted as
-        select i as id, (select string_agg(md5((i * 100000 + k)::text), '') from generate_series(1, 100000) as k) as cell
+        select i as id,
+            (select string_agg(md5((i * 100000 + k)::text), '') from generate_series(1, 100000) as k) as cell
         from generate_series(1, {cells}) as i""",
 }
 
@@ -47,7 +49,9 @@ def child(job: dict[str, object]) -> None:
     unit, run = ExtractUnit.model_validate(job["unit"]), BackupRun.model_validate(job["run"])
     started = time.monotonic()
     with connect(job["source"], name="bench", application="bench") as connection:
-        staged = extract(connection, Store(client=client, bucket=str(job["bucket"])), run, unit, job["compression"], try_number=1)
+        staged = extract(
+            connection, Store(client=client, bucket=str(job["bucket"])), run, unit, job["compression"], try_number=1
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"peak": peak, "rows": staged.rows, "bytes": staged.size, "seconds": time.monotonic() - started}))
 
@@ -93,7 +97,9 @@ def _run(unit: ExtractUnit, source: dict[str, object], s3: S3Server, bucket: str
         "compression": compression,
         "s3": {"endpoint_url": s3.endpoint_url, "region_name": s3.region, **login},
     }
-    done = subprocess.run([sys.executable, __file__, "--child"], input=json.dumps(job), text=True, check=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--child"], input=json.dumps(job), text=True, check=True, capture_output=True
+    )
     return json.loads(done.stdout)
 
 
@@ -113,7 +119,8 @@ def main() -> int:
     base = results["empty"]["peak"]
     worst = max(result["peak"] - base for result in results.values())
     for name, result in results.items():
-        print(f"{name:8} {result['bytes'] / MIB:8.0f} MiB stored  peak {result['peak'] / MIB:6.0f} MiB  +{(result['peak'] - base) / MIB:.0f} MiB")
+        stored, peak, above = (value / MIB for value in (result["bytes"], result["peak"], result["peak"] - base))
+        print(f"{name:8} {stored:8.0f} MiB stored  peak {peak:6.0f} MiB  +{above:.0f} MiB  {result['seconds']:.1f} s")
     print(f"worst is {worst / MIB:.0f} MiB above an empty table, the limit is {options.limit_mib:.0f} MiB")
     return 0 if worst <= options.limit_mib * MIB else 1
 

@@ -26,7 +26,7 @@ def demo(size: float) -> int:
     with Stack(folder=folder, report=console.line, prepare=prepare, keep=False, durable=False) as stack:
         backup = backup_story.back_up(stack, console, FOLDER)
         rows = backup_story.look_at(stack, backup)
-        backup_story.summarise(stack, backup, rows, console)
+        backup_story.summarise(backup, rows, console)
     console.line("everything is stopped; the document stays where it says")
     return 0
 

@@ -75,7 +75,7 @@ def look_at(stack: Stack, backup: Backup) -> dict[str, int]:
     return found
 
 
-def summarise(stack: Stack, backup: Backup, rows: Mapping[str, int], console: Console) -> None:
+def summarise(backup: Backup, rows: Mapping[str, int], console: Console) -> None:
     """The last screen."""
     history, components = backup.history, backup.history["components_backed_up"]
     verdict = components["verification"]

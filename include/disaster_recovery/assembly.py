@@ -7,7 +7,7 @@ beginning of the next large piece. Limits: Amazon S3 user guide, "multipart uplo
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from include.disaster_recovery.errors import DocumentError
 
@@ -83,47 +83,54 @@ def plan_parts(pieces: Sequence[Piece], *, min_part: int = MIN_PART, max_part: i
     """Plan the parts whose concatenation is the concatenation of the pieces.
 
     Every part but the last has at least `min_part` bytes, none more than `max_part`, and there are at most
-    10,000: where that would not do, the minimum is doubled until it does.
+    10,000: where that would not do, the minimum is doubled until it does. An uploaded part has less than twice
+    the minimum, so the worker's memory is bounded. `max_part` must be at least twice `min_part`.
 
     Raises:
-        DocumentError: the pieces are empty, or exceed what 10,000 parts can carry.
+        DocumentError: the pieces are empty, or more than 10,000 parts can carry.
     """
-    total = sum(piece.size for piece in pieces)
-    if total == 0 or total > MAX_PARTS * max_part:
-        raise DocumentError(
-            f"document of {total} bytes cannot be one S3 object (1 to {MAX_PARTS * max_part} bytes)",
-            hint="back up fewer tables, or set compression: zstd",
-        )
-    minimum = min_part
-    while len(parts := list(_parts(pieces, minimum, max_part))) > MAX_PARTS:
+    total, minimum = sum(piece.size for piece in pieces), min_part
+    while 0 < total <= MAX_PARTS * max_part and 2 * minimum <= max_part:
+        parts = list(islice(_parts(pieces, minimum, max_part), MAX_PARTS + 1))
+        if len(parts) <= MAX_PARTS:
+            return parts
         minimum *= 2
-    return parts
+    raise DocumentError(
+        f"document of {total} bytes in {len(pieces)} pieces cannot be one S3 object of at most {MAX_PARTS} parts"
+        f" of {max_part} bytes",
+        hint="back up fewer tables, or set compression: zstd",
+    )
 
 
 def _parts(pieces: Sequence[Piece], minimum: int, maximum: int) -> Iterator[Part]:
     pack = _Pack()
     for piece in pieces:
-        start = _borrowed(pack, piece, minimum)
-        if start:
-            pack.add(piece, 0, start)
-        if pack.size >= minimum:
-            yield from pack.flush()
-        left = piece.size - start
-        if left and piece.key is not None and left >= minimum and not pack.slices:
-            yield from _copies(piece, start, maximum)
-        elif left:
-            pack.add(piece, start, left)
+        start = 0
+        for length in _uploads(pack.size, piece, minimum):
+            pack.add(piece, start, length)
+            start += length
             if pack.size >= minimum:
                 yield from pack.flush()
+        if start < piece.size:
+            yield from _copies(piece, start, maximum)
     yield from pack.flush()
 
 
-def _borrowed(pack: _Pack, piece: Piece, minimum: int) -> int:
-    """How many leading bytes of a piece fill up the pack so that the rest can still be copied."""
-    if not pack.slices or piece.key is None:
-        return 0
-    missing = minimum - pack.size
-    return missing if piece.size - missing >= minimum else 0
+def _uploads(packed: int, piece: Piece, minimum: int) -> Iterator[int]:
+    """The lengths, from its beginning, in which a piece joins the pack; what then is left of it is copied.
+
+    A staged piece only fills up the pack, if its rest is still large enough; else it is uploaded whole.
+    """
+    missing = minimum - packed if packed else 0
+    if piece.key is not None and piece.size - missing >= minimum:
+        yield from (missing,) if missing else ()
+        return
+    left = piece.size
+    while left >= 2 * minimum:  # only inline bytes can be that many
+        yield (cut := minimum - packed)
+        left, packed = left - cut, 0
+    if left:
+        yield left
 
 
 def _copies(piece: Piece, start: int, maximum: int) -> Iterator[Part]:

@@ -15,9 +15,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from include.disaster_recovery.assembly import Piece, inline, staged
 from include.disaster_recovery.errors import DocumentError
@@ -38,12 +38,15 @@ LOCATOR_SIZE = len(_LOCATOR.format(0, 0, "0" * 64))  # always: 20 digits hold an
 Frame = Callable[[bytes], bytes]
 
 
+Number = Annotated[int, Field(ge=0)]
+
+
 class Fragment(Value):
     """A manifest entry: where the rows of one fragment stand. Offsets and lengths are bytes of the stored object."""
 
-    offset: int
-    length: int
-    rows: int
+    offset: Number
+    length: Number
+    rows: Number
     sha256: str
     digest: str
     batches: list[Batch]
@@ -52,17 +55,17 @@ class Fragment(Value):
 class Table(Value):
     """A manifest entry: where the value of one table stands, and its fragments in order."""
 
-    offset: int
-    length: int
-    row_count: int
-    fragments: list[Fragment]
+    offset: Number
+    length: Number
+    row_count: Number
+    fragments: list[Fragment] = Field(min_length=1)
 
 
 class Section(Value):
     """A manifest entry: where the value of `metadata`, `schema` or `edge_functions` stands."""
 
-    offset: int
-    length: int
+    offset: Number
+    length: Number
     sha256: str
 
 
@@ -74,6 +77,12 @@ class Locator(Value):
     manifest_sha256: str
 
 
+def _with_metadata(sections: dict[str, Section]) -> dict[str, Section]:
+    if "metadata" not in sections:
+        raise ValueError("there is no section metadata")
+    return sections
+
+
 class Manifest(Value):
     """A document's description of itself."""
 
@@ -83,7 +92,7 @@ class Manifest(Value):
     compression: Compression
     digest_algorithm: str
     snapshot: str
-    sections: dict[str, Section]
+    sections: Annotated[dict[str, Section], AfterValidator(_with_metadata)]
     tables: dict[str, Table]
 
 

@@ -2,13 +2,60 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from include.disaster_recovery.document import Manifest
+from include.disaster_recovery.document import (
+    HEAD,
+    ROW_SEPARATOR,
+    TABLES_CLOSING,
+    TABLES_OPENING,
+    VALUE_OPENING,
+    Fragment,
+    Manifest,
+    Section,
+    closing_text,
+    key_text,
+    section_key,
+)
 
 TOP_LEVEL = ["metadata", "tables", "schema", "edge_functions", "manifest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A range of a document, and the punctuation before it: texts, each a stored frame of its own.
+
+    `entry` is None for the manifest, which comes last. `table` is set for fragments.
+    """
+
+    punctuation: tuple[bytes, ...]
+    label: str
+    entry: Fragment | Section | None
+    table: str = ""
+
+
+def places(manifest: Manifest) -> Iterator[Place]:
+    """Everything a document with this manifest consists of, in order, up to the locator."""
+    yield Place(punctuation=(HEAD,), label="section metadata", entry=manifest.sections["metadata"])
+    before: tuple[bytes, ...] = (TABLES_OPENING,)
+    for name, table in manifest.tables.items():
+        before += (key_text(name, first=before == (TABLES_OPENING,)), VALUE_OPENING)
+        some = False
+        for number, entry in enumerate(table.fragments, start=1):
+            before += (ROW_SEPARATOR,) if some and entry.rows else ()
+            label = f"table {name}, fragment {number} of {len(table.fragments)}"
+            yield Place(punctuation=before, label=label, entry=entry, table=name)
+            before, some = (), some or entry.rows > 0
+        before = (closing_text(table.row_count),)
+    before += (TABLES_CLOSING,)
+    for name, section in manifest.sections.items():
+        if name != "metadata":
+            yield Place(punctuation=(*before, section_key(name)), label=f"section {name}", entry=section)
+            before = ()
+    yield Place(punctuation=(*before, section_key("manifest")), label="the manifest", entry=None)
 
 
 def check_skeleton(skeleton: bytes, manifest: Manifest) -> list[str]:

@@ -56,7 +56,9 @@ JSON_TEXTS = [
     '"{\\"a\\":\\"\\\\\\"\\"}"',
     '"' + "long \u00e9\u4e2d\U0001f600 " * 800 + '"',
 ]
-JSONB_TEXTS = [text for text in JSON_TEXTS if r"\u0000\"" not in text and r'"\u0000"' not in text and "ud800" not in text]
+JSONB_TEXTS = [
+    text for text in JSON_TEXTS if r"\u0000\"" not in text and r'"\u0000"' not in text and "ud800" not in text
+]
 TEXTS = [
     "",
     " ",
@@ -73,10 +75,38 @@ TEXTS = [
     "e\u0301 \u0627\u0644\u0633\u0644\u0627\u0645 \U0001f468\u200d\U0001f469\u200d\U0001f467",
     "x" * 20000,
 ]
-DATES = ["infinity", "-infinity", "4713-01-01 BC", "0001-12-31 BC", "0001-01-01", "1970-01-01", "2024-02-29", "5874897-12-31"]
-TIMES = ["infinity", "-infinity", "4713-01-01 00:00:00 BC", "0044-03-15 12:00:00.000001 BC", "1969-12-31 23:59:59.999999"]
+DATES = [
+    "infinity",
+    "-infinity",
+    "4713-01-01 BC",
+    "0001-12-31 BC",
+    "0001-01-01",
+    "1970-01-01",
+    "2024-02-29",
+    "5874897-12-31",
+]
+TIMES = [
+    "infinity",
+    "-infinity",
+    "4713-01-01 00:00:00 BC",
+    "0044-03-15 12:00:00.000001 BC",
+    "1969-12-31 23:59:59.999999",
+]
 TIMES += ["2024-06-30 23:59:60", "294276-12-31 23:59:59.999999"]
-NUMBERS = ["NaN", "Infinity", "-Infinity", "0", "-0.000", "1e400", "-1e400", "1e-400", "1e308", "9.99e307", "0.1", "100.00"]
+NUMBERS = [
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "0",
+    "-0.000",
+    "1e400",
+    "-1e400",
+    "1e-400",
+    "1e308",
+    "9.99e307",
+    "0.1",
+    "100.00",
+]
 NUMBERS += ["1234567890123456789012345678901234567890", "-0.1234567890123456789012345678901234567890", "9" * 1000]
 FLOATS = ["NaN", "Infinity", "-Infinity", "-0", "0.1", "1e-37", "3.4028235e38", "16777217"]
 SNAPSHOTS = ["1:1:", "10:20:10,14,15", "9223372036854775806:9223372036854775807:9223372036854775806"]
@@ -108,7 +138,13 @@ VALUES: dict[str, list[str]] = {
     "timestamp": TIMES,
     "timestamptz": [*TIMES, "2024-01-01 00:00:00+13:45"],
     "timestamptz(0)": ["2024-01-01 00:00:00.5"],
-    "interval": ["-178000000 years", "1 mon -1 day 00:00:00.000001", "-00:00:00.1", "178956970 years 7 mons", "25:01:59.5"],
+    "interval": [
+        "-178000000 years",
+        "1 mon -1 day 00:00:00.000001",
+        "-00:00:00.1",
+        "178956970 years 7 mons",
+        "25:01:59.5",
+    ],
     "bit": ["0", "1"],
     "bit(3)": ["000", "101"],
     "varbit": ["", "0", "1" * 65],
@@ -119,8 +155,8 @@ VALUES: dict[str, list[str]] = {
     "macaddr8": ["08:00:2b:01:02:03:04:05"],
     "json": JSON_TEXTS,
     "jsonb": JSONB_TEXTS,
-    "jsonpath": ["$", 'strict $."a b"[*] ? (@ > 1 && @ like_regex "x\\\\y")', '$.*.keyvalue()'],
-    "xml": ["", "text", " <a b='\"'>x &lt; y<![CDATA[ ]]&gt; ]]></a>\n", "<?xml version=\"1.0\"?><a/>", "<a/><b/>"],
+    "jsonpath": ["$", 'strict $."a b"[*] ? (@ > 1 && @ like_regex "x\\\\y")', "$.*.keyvalue()"],
+    "xml": ["", "text", " <a b='\"'>x &lt; y<![CDATA[ ]]&gt; ]]></a>\n", '<?xml version="1.0"?><a/>', "<a/><b/>"],
     "point": ["(0,-0)", "(NaN,Infinity)", "(1e-300,0.1)"],
     "line": ["{1,-1,0.1}", "{0,1,0}"],
     "lseg": ["[(0,0),(1,0.1)]"],
@@ -199,7 +235,11 @@ OWN_VALUES: dict[str, list[str]] = {
     "public.floats_multirange": ["{}", "{[0.1,0.2)}"],
     "public.told": ["tell", "null"],
     "public.fraction": ["(1,2)", "(,)", "(,NaN)", "(-1,1e400)"],
-    "public.nested": ['("x ""y"" (,)","(1,2)","{""(1,2)"",""(,)"",NULL}"," null ")', "(,,,)", '("","(,)","[5:5]={""(1,2)""}","{""$json"":1}")'],
+    "public.nested": [
+        '("x ""y"" (,)","(1,2)","{""(1,2)"",""(,)"",NULL}"," null ")',
+        "(,,,)",
+        '("","(,)","[5:5]={""(1,2)""}","{""$json"":1}")',
+    ],
     "public.more_positive": ["2"],
     "public.event": JSON_TEXTS,
     "public.event_b": JSONB_TEXTS,
@@ -207,7 +247,17 @@ OWN_VALUES: dict[str, list[str]] = {
     "public.a_fraction": ["(1,2)", "(,)"],
 }
 # How each type is used: the SQL that makes the type of the column, and the values it takes.
-SHAPES = ("plain", "array", "domain", "array_domain", "domain_array", "record", "record_with_array", "record_array", "deep")
+SHAPES = (
+    "plain",
+    "array",
+    "domain",
+    "array_domain",
+    "domain_array",
+    "record",
+    "record_with_array",
+    "record_array",
+    "deep",
+)
 
 
 def by_build(server: PostgresServer) -> dict[str, list[str]]:
@@ -228,12 +278,26 @@ def create(connection: Connection, values: dict[str, list[str]]) -> None:
         names = {key: sql.Identifier(f"{c}_{key}") for key in ("d", "da", "r", "ra", "deep")}
         connection.execute(sql.SQL(statements).format(t=t, **names))
         for shape, kind in zip(SHAPES, _kinds(t, names), strict=True):
-            connection.execute(sql.SQL("alter table public.{} add {} {}").format(sql.Identifier(shape), sql.Identifier(c), kind))
+            if name == "aclitem" and shape in ("domain", "domain_array"):
+                continue  # refused: see test_types_that_cannot_be_read_back_fail_the_backup
+            connection.execute(
+                sql.SQL("alter table public.{} add {} {}").format(sql.Identifier(shape), sql.Identifier(c), kind)
+            )
             _fill(connection, shape, c, kind, _expressions(shape, t, names, literals))
 
 
 def _kinds(t: sql.SQL, n: dict[str, sql.Identifier]) -> list[sql.Composable]:
-    patterns = ("{t}", "{t}[]", "types.{d}", "types.{da}", "types.{d}[]", "types.{r}", "types.{ra}", "types.{r}[]", "types.{deep}")
+    patterns = (
+        "{t}",
+        "{t}[]",
+        "types.{d}",
+        "types.{da}",
+        "types.{d}[]",
+        "types.{r}",
+        "types.{ra}",
+        "types.{r}[]",
+        "types.{deep}",
+    )
     return [sql.SQL(pattern).format(t=t, **n) for pattern in patterns]
 
 
@@ -243,22 +307,47 @@ def _expressions(shape: str, t: sql.SQL, n: dict[str, sql.Identifier], literals:
     last = one[-1]
     if shape in ("plain", "domain"):
         return [*one, sql.SQL("null")]
-    arrays = ["null", "'{{}}'", "array[null]::{t}[]", "array[{every}, null]::{t}[]", "array[array[{last}, null], array[null, {last}]]::{t}[]"]
+    arrays = [
+        "null",
+        "'{{}}'",
+        "array[null]::{t}[]",
+        "array[{every}, null]::{t}[]",
+        "array[array[{last}, null], array[null, {last}]]::{t}[]",
+    ]
     # An array with lower bounds is made by assignment to an element: no literal of its own is needed.
     arrays += ["(select array_fill({last}, array[2], array[-3]))", "array_fill({last}, array[1, 2], array[1, 0])"]
     if shape in ("array", "array_domain", "domain_array"):
         return [sql.SQL(each).format(t=t, every=every, last=last) for each in arrays]
     records = {
         "record": ["null", "row(null, null)", "row({x}, 1)"],
-        "record_with_array": ["null", "row(null, {x})", "row(array[{every}, null]::{t}[], null)", "row(array_fill({x}, array[1], array[7]), null)"],
-        "record_array": ["null", "'{{}}'", "array[null, row(null, null)::types.{r}, row({x}, 1)::types.{r}]", "array_fill(row({x}, 1)::types.{r}, array[1], array[0])"],
-        "deep": ["row(array[{every}]::types.{da}, array[row({x}, 1)::types.{r}, null], row('{{}}', {x})::types.{ra})", "row(array_fill({x}, array[1], array[7]), null, null)"],
+        "record_with_array": [
+            "null",
+            "row(null, {x})",
+            "row(array[{every}, null]::{t}[], null)",
+            "row(array_fill({x}, array[1], array[7]), null)",
+        ],
+        "record_array": [
+            "null",
+            "'{{}}'",
+            "array[null, row(null, null)::types.{r}, row({x}, 1)::types.{r}]",
+            "array_fill(row({x}, 1)::types.{r}, array[1], array[0])",
+        ],
+        "deep": [
+            "row(array[{every}]::types.{da}, array[row({x}, 1)::types.{r}, null], row('{{}}', {x})::types.{ra})",
+            "row(array_fill({x}, array[1], array[7]), null, null)",
+        ],
     }
-    return [sql.SQL(each).format(t=t, x=value, every=every, **n) for each in records[shape] for value in (one if "{x}" in each else one[:1])]
+    return [
+        sql.SQL(each).format(t=t, x=value, every=every, **n)
+        for each in records[shape]
+        for value in (one if "{x}" in each else one[:1])
+    ]
 
 
 def _fill(connection: Connection, shape: str, column: str, kind: sql.Composable, values: list[sql.Composable]) -> None:
-    rows = sql.SQL(", ").join(sql.SQL("({}, ({})::{})").format(sql.Literal(i), value, kind) for i, value in enumerate(values))
+    rows = sql.SQL(", ").join(
+        sql.SQL("({}, ({})::{})").format(sql.Literal(i), value, kind) for i, value in enumerate(values)
+    )
     statement = "insert into public.{shape} (id, {c}) values {rows} on conflict (id) do update set {c} = excluded.{c}"
     connection.execute(sql.SQL(statement).format(shape=sql.Identifier(shape), c=sql.Identifier(column), rows=rows))
 
@@ -336,3 +425,67 @@ def test_no_type_of_the_server_is_forgotten(restored: Restored) -> None:
     ).fetchall()
     assert {name for (name,) in rows} - {name for (name,) in covered} == NOT_RESTORABLE
     assert len(rows) > 80
+
+
+def test_types_that_cannot_be_read_back_fail_the_backup(bare_rig: Rig) -> None:
+    with bare_rig.connect() as connection:
+        connection.execute(
+            "create domain public.rights as aclitem; create type public.holder as (a int4, b public.rights[])"
+        )
+        kinds = [*sorted(NOT_RESTORABLE), "public.rights", "public.rights[]", "public.holder"]
+        kinds += [f"pg_catalog.{kind}[]" for kind in sorted(NOT_RESTORABLE) if _has_array(connection, kind)]
+        for number, kind in enumerate(kinds):
+            connection.execute(f'create table public."t {number}" (id int4, "bad {number}" {kind})')  # type: ignore[arg-type]
+    with pytest.raises(PreflightFailed) as failed:
+        bare_rig.preflight()
+    for number, _ in enumerate(kinds):
+        assert f"table t {number}, column bad {number}: " in str(failed.value)
+
+
+def _has_array(connection: Connection, kind: str) -> bool:
+    row = connection.execute("select typarray <> 0 from pg_type where oid = %s::regtype", (kind,)).fetchone()
+    return bool(row and row[0])
+
+
+def test_a_composite_type_that_holds_what_cannot_be_read_back_fails_the_extract(bare_rig: Rig) -> None:
+    with bare_rig.connect() as connection:
+        connection.execute("create type public.holder as (a int4, b pg_catalog.pg_node_tree)")
+        connection.execute("create table public.t (id int4, bad public.holder)")
+        with pytest.raises(TableUnreadable, match="table t, column bad: type pg_node_tree cannot be read back"):
+            columns(connection, table_name("public", "t"))
+
+
+def test_json_arrays_inside_a_jsonb_array_do_not_become_dimensions(bare_rig: Rig) -> None:
+    with bare_rig.connect() as connection:
+        connection.execute("create table public.t (id int4, j jsonb[])")
+        connection.execute("""insert into public.t values (1, array['[1,2]', '[3,4]']::jsonb[]), (2, array['[1]', '[]']::jsonb[]),
+            (3, array['{}', '[[]]']::jsonb[]), (4, array[array['[1]', '2']]::jsonb[]), (5, array['{"a":[1]}', null]::jsonb[])""")
+    outcome = bare_rig.backup()
+    with bare_rig.connect() as connection:
+        restore(connection, outcome, "t")
+        assert compare(connection, "t") == {}
+    assert outcome.backup["tables"]["t"]["rows"][4]["j"] == [{"a": [1]}, None]
+
+
+def test_generated_and_identity_columns_are_in_the_document(bare_rig: Rig) -> None:
+    with bare_rig.connect() as connection:
+        connection.execute("""create table public.t (a int4 generated always as identity (start 9223 increment 5), b int8 generated by default as identity,
+            c int4 generated always as (a * 2) stored, d json, e jsonb generated always as ('[1]'::jsonb || '5') stored)""")
+        connection.execute("insert into public.t (d) select 'null' from generate_series(1, 5)")
+    outcome = bare_rig.backup()
+    with bare_rig.connect() as connection:
+        restore(connection, outcome, "t")
+        assert compare(connection, "t") == {}
+    assert {"a": 9243, "b": 5, "c": 18486, "d": {"$json": "null"}, "e": [1, 5]} in outcome.backup["tables"]["t"]["rows"]
+
+
+def test_a_deeply_nested_json_value_is_verified(bare_rig: Rig) -> None:
+    with bare_rig.connect() as connection:
+        connection.execute("create table public.t (id int4, j jsonb, k json)")
+        connection.execute(
+            "insert into public.t select 1, x::jsonb, x::json from (select repeat('[', 900) || repeat(']', 900) as x) as y"
+        )
+    outcome = bare_rig.backup()
+    with bare_rig.connect() as connection:
+        restore(connection, outcome, "t")
+        assert compare(connection, "t") == {}

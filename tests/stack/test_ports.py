@@ -27,7 +27,9 @@ def test_a_lease_is_seen_by_another_process() -> None:
         "from include.demo.stack.ports import lease_port\n"
         f"print(lease_port(preferred={lease.port}).port, lease_port(preferred={lease.port + ports.GRPC_OFFSET}).port)"
     )
-    chosen = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    chosen = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
     assert str(lease.port) not in chosen.split()
     assert str(lease.port + ports.GRPC_OFFSET) not in chosen.split()
     lease.release()

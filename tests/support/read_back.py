@@ -51,7 +51,9 @@ def compare(connection: Connection, name: str, schema: str = "public") -> dict[s
 
 
 def _differences(connection: Connection, schema: str, name: str, names: list[str]) -> list[tuple[object, ...]]:
-    texts = sql.SQL(", ").join(sql.SQL("format('%s', {c}), {c} is null").format(c=sql.Identifier("a", n)) for n in names)
+    texts = sql.SQL(", ").join(
+        sql.SQL("format('%s', {c}), {c} is null").format(c=sql.Identifier("a", n)) for n in names
+    )
     sides = {
         side: sql.SQL("select {} from {} as a").format(texts, sql.Identifier(where, name))
         for side, where in (("lost", schema), ("new", COPY))

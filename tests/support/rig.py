@@ -69,6 +69,19 @@ class Outcome:
 
 
 @dataclass
+class Assembled:
+    """A backup up to its document, which nobody has verified yet."""
+
+    uncovered: list[str]
+    run: BackupRun
+    snapshot: Snapshot
+    units: list[ExtractUnit]
+    fragments: list[StagedFragment]
+    sections: list[StagedSection]
+    document: AssembledDocument
+
+
+@dataclass
 class Rig:
     """A source database, a bucket and settings; `run_id` counts up."""
 
@@ -165,8 +178,8 @@ class Rig:
         now, sse = datetime.now(timezone.utc), self.settings.s3.sse
         return verify_backup(self.store, document, wanted_sse=sse, uncovered=uncovered or [], now=now)
 
-    def backup(self) -> Outcome:
-        """All steps in the order of the DAG, extracts two at a time."""
+    def backup_until_assembled(self) -> Assembled:
+        """The steps up to the document, extracts two at a time."""
         uncovered = self.preflight()
         run = self.open()
         with self.held() as snapshot:
@@ -176,11 +189,18 @@ class Rig:
                 fragments = list(pool.map(lambda unit: self.extract(run, unit), units))
             sections = self.describe(run, snapshot)
         document = self.assemble(run, snapshot, fragments, sections)
-        verdict = self.verify(document, uncovered)
+        return Assembled(uncovered, run, snapshot, units, fragments, sections, document)
+
+    def record(self, done: Assembled, verdict: Verdict) -> dict[str, Any]:
+        now = datetime.now(timezone.utc)
         with self.connect() as connection:
-            event = record_backup(
-                connection, run, snapshot, document, sections, verdict, now=datetime.now(timezone.utc)
-            )
-        remove_staging(self.store, run)
-        stored = self.store.read(run.key, 0, document.size)
-        return Outcome(uncovered, run, snapshot, units, fragments, sections, document, verdict, event, stored)
+            return record_backup(connection, done.run, done.snapshot, done.document, done.sections, verdict, now=now)
+
+    def backup(self) -> Outcome:
+        """All steps in the order of the DAG."""
+        done = self.backup_until_assembled()
+        verdict = self.verify(done.document, done.uncovered)
+        event = self.record(done, verdict)
+        remove_staging(self.store, done.run)
+        stored = self.store.read(done.run.key, 0, done.document.size)
+        return Outcome(**vars(done), verdict=verdict, event=event, stored=stored)

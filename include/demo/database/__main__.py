@@ -1,4 +1,4 @@
-"""Builds CollabHunts in the database that libpq's variables name: `PGHOST=… PGUSER=… python -m include.demo.database`."""
+"""Builds CollabHunts in the database that libpq's variables name: `PGHOST=… python -m include.demo.database`."""
 
 import argparse
 import os

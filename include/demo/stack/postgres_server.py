@@ -114,6 +114,7 @@ class PostgresServer:
         """
         if self._process is not None and self._process.running:
             return self
+        self.stop()  # collects one that has died
         begin = time.monotonic()
         account = server_account()
         home = server_home(self.folder, account)
@@ -257,7 +258,7 @@ class PostgresServer:
 
     def _accepts_connections(self) -> bool:
         try:
-            psycopg.connect(self.superuser_dsn("postgres"), connect_timeout=5).close()
+            psycopg.connect(self.superuser_dsn("postgres"), connect_timeout=3).close()
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
                 raise StackError(

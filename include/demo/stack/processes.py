@@ -61,6 +61,7 @@ class ManagedProcess:
             )
         self.pid = _read_pid(self._guardian)
         if not self.pid:
+            self._settle(self._guardian)
             raise self._failure(f"{self.name} could not be started", hint="read the log lines above")
         return self
 
@@ -76,7 +77,8 @@ class ManagedProcess:
 
     def check(self) -> None:
         """Raise ProcessFailed, with the log's tail, when the command has ended."""
-        if not self.running:
+        if self._guardian is not None and not self.running:
+            self._settle(self._guardian)
             raise self._failure(f"{self.name} ended with status {self.returncode}")
 
     def wait_until_ready(self, check: Callable[[], bool], *, timeout_s: float) -> float:
@@ -106,6 +108,7 @@ class ManagedProcess:
         except subprocess.TimeoutExpired:
             self.stop()
             raise self._failure(f"{self.name} did not end within {timeout_s:.0f} s") from None
+        self._settle(self._guardian)
         if status != 0:
             raise self._failure(f"{self.name} ended with status {status}")
 
@@ -124,14 +127,7 @@ class ManagedProcess:
             return
         grace = self.grace_s if grace_s is None else grace_s
         self.ask_to_stop(stop_signal=stop_signal, grace_s=grace)
-        try:
-            self._guardian.wait(grace + 10)
-        except subprocess.TimeoutExpired:  # the guardian itself is stuck: its death takes the command along
-            self._guardian.kill()
-            self._guardian.wait()
-        if self._guardian.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._guardian.stdin.close()
+        self._settle(self._guardian, grace + 10)
 
     def log_tail(self, lines: int = TAIL_LINES) -> str:
         """The last `lines` lines written since this start."""
@@ -140,6 +136,17 @@ class ManagedProcess:
         with self.log_file.open("rb") as log:
             log.seek(max(self._log_start, os.fstat(log.fileno()).st_size - 64 * 1024))
             return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+
+    def _settle(self, guardian: subprocess.Popen[bytes], timeout_s: float = 10) -> None:
+        """Collect a guardian that has ended or is about to; one that is stuck is killed, and the command with it."""
+        try:
+            guardian.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            guardian.kill()
+            guardian.wait()
+        if guardian.stdin is not None:
+            with contextlib.suppress(OSError):
+                guardian.stdin.close()
 
     def _spec(self) -> str:
         spec: dict[str, Any] = {

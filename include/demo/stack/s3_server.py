@@ -157,6 +157,7 @@ class S3Server:
         """
         if self._process is not None and self._process.running:
             return self
+        self.stop()  # collects one that has died
         begin = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self.folder / "data").mkdir(exist_ok=True)

@@ -1,9 +1,11 @@
 """The rows of `public.backup_history`: opened, then closed as success or failed."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+from psycopg import errors as pg
 from psycopg.types.json import Jsonb
 
 from include.disaster_recovery.errors import DatabaseUnavailable
@@ -25,7 +27,9 @@ def ensure_table(connection: Connection) -> None:
     """
     with translated("backup_history cannot be created"):
         exists = connection.execute(statement("history_exists")).fetchone()
-        if not (exists and exists[0]):
+        if exists and exists[0]:
+            return
+        with suppress(pg.UniqueViolation, pg.DuplicateTable):  # another run was creating it at the same moment
             connection.execute(statement("history_create"))
 
 
@@ -83,10 +87,16 @@ def close_failed(connection: Connection, run_id: str | None, error: str) -> list
     Raises:
         DatabaseUnavailable: the connection was lost.
     """
-    line = " ".join(error.split())[:MESSAGE_LIMIT]
+    line = _line(error)
     with translated("backup_history cannot be written"):
         rows = connection.execute(statement("history_fail"), {"run_id": run_id, "error": line}).fetchall()
     return [str(row[1]) for row in rows]
+
+
+def _line(error: str) -> str:
+    """One line of text that a `text` column takes: no NUL, no half of a surrogate pair."""
+    storable = error.replace("\0", " ").encode("utf-8", "replace").decode()
+    return " ".join(storable.split())[:MESSAGE_LIMIT]
 
 
 def _uuid(name: str | None) -> UUID | None:

@@ -30,10 +30,14 @@ _HINTS: dict[type[psycopg.Error], tuple[type[DisasterRecoveryError], str]] = {
     ),
 }
 _SNAPSHOT_ERRORS = (pg.InvalidParameterValue, pg.UndefinedObject)
+# Data exceptions, broken constraints, RAISE of user functions (appendix A of the manual): their texts quote values.
+_ABOUT_VALUES = {"22", "23", "P0"}
 
 
 def message(error: psycopg.Error) -> str:
-    """The primary message, one line, without detail or context."""
+    """The primary message, one line, without detail or context; of errors about values only their name."""
+    if (error.sqlstate or "")[:2] in _ABOUT_VALUES and not isinstance(error, _SNAPSHOT_ERRORS):
+        return f"{type(error).__name__} (SQLSTATE {error.sqlstate}); the message may quote a row, see the server's log"
     said = (error.diag.message_primary or str(error)).strip()
     return said.splitlines()[0] if said else type(error).__name__
 

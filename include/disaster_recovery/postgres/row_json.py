@@ -2,7 +2,8 @@
 
 `row_to_json` is exact but for a few values, and those are given another form that the same input functions accept:
 
-* arrays with a lower bound other than 1, `json[]`, JSON nulls inside `jsonb[]`, and composites that hold arrays or JSON
+* arrays with a lower bound other than 1, `json[]`, `jsonb[]` that hold a JSON null or array (which would be taken for
+  SQL NULL or a dimension), `int2vector`, `oidvector`, and composites that hold arrays or JSON
   become a JSON string with the value's text, which `json_populate_record` feeds to the type's input function;
 * `json`/`jsonb` values that are JSON `null` (else equal to SQL NULL), that have a key `$json`, whose text begins or
   ends with white space, or that hold escapes of U+0000 or of surrogates (refused when parsed again) become
@@ -41,13 +42,14 @@ class Column(Value):
     holds_array: bool
     holds_composite: bool
     holds_json_cast: bool
+    domain_without_binary_input: str | None = None
 
 
 def columns(connection: Connection, table: TableName) -> list[Column]:
     """The columns of a table in order.
 
     Raises:
-        TableUnreadable: a column's type has no input, so its values could never be restored.
+        TableUnreadable: a column's type has no input that Postgres would use, so its values could never be restored.
     """
     with translated(f"columns of table {table.name_in_document}"):
         name = relation(table).as_string(connection)
@@ -55,12 +57,19 @@ def columns(connection: Connection, table: TableName) -> list[Column]:
     fields = list(Column.model_fields)
     found = [Column.model_validate(dict(zip(fields, row, strict=True))) for row in rows]
     for column in found:
-        if broken := NOT_RESTORABLE & {column.kind, *column.element_types}:
+        if broken := _not_restorable(column):
             raise TableUnreadable(
-                f"table {table.name_in_document}, column {column.name}: type {min(broken)} cannot be read back",
+                f"table {table.name_in_document}, column {column.name}: {broken} cannot be read back",
                 hint="exclude the table, or change the column's type",
             )
     return found
+
+
+def _not_restorable(column: Column) -> str | None:
+    if broken := NOT_RESTORABLE & {column.kind, *column.element_types}:
+        return f"type {min(broken)}"
+    base = column.domain_without_binary_input
+    return f"a domain over type {base}" if base else None
 
 
 def encoded(column: Column, value: sql.Composable) -> sql.Composable:
@@ -117,6 +126,8 @@ _JSON = (
 )
 _SHIFTED = "array_lower({v}, 1) <> 1 or array_ndims({v}) > 1 and {v}::text like '[%'"
 
+_AMBIGUOUS = "exists (select from unnest({v}) as e (x) where jsonb_typeof(e.x) in ('null', 'array'))"
+
 
 def _array_encoding(column: Column) -> str:
     if (
@@ -125,5 +136,5 @@ def _array_encoding(column: Column) -> str:
         or (column.holds_composite and "jsonb" in column.element_types)
     ):
         return "to_json({v}::text)"
-    shifted = f"{_SHIFTED} or 'null' = any({{v}}::text[])" if "jsonb" in column.element_types else _SHIFTED
-    return f"case when {shifted} then to_json({{v}}::text) else to_json({{v}}) end"
+    fragile = f"{_SHIFTED} or {_AMBIGUOUS}" if "jsonb" in column.element_types else _SHIFTED
+    return f"case when {fragile} then to_json({{v}}::text) else to_json({{v}}) end"

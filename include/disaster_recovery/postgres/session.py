@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import psycopg
 
-from include.disaster_recovery.errors import DatabaseUnavailable
+from include.disaster_recovery.errors import DatabaseUnavailable, SettingsError
 from include.disaster_recovery.postgres.errors import message
 from include.disaster_recovery.postgres.queries import statement
 
@@ -21,7 +21,7 @@ _REFUSED = {
     "password authentication failed": "mend login and password of the Airflow connection {name}",
     "does not exist": "mend the login or the database name (schema) of the Airflow connection {name}",
     "no pg_hba.conf entry": "the server allows no such login; try sslmode=require in the extra of connection {name}",
-    "SSL": "check sslmode in the extra of the Airflow connection {name}",
+    "server does not support SSL": "check sslmode in the extra of the Airflow connection {name}",
 }
 _UNREACHED = "check host and port of the Airflow connection {name}, and that the server is up"
 
@@ -35,7 +35,8 @@ def connect(parameters: Mapping[str, str], *, name: str, application: str) -> Co
         application: shown in `pg_stat_activity`.
 
     Raises:
-        DatabaseUnavailable: the server was not reached or refused the login.
+        SettingsError: the server refuses this login or knows no such database.
+        DatabaseUnavailable: the server was not reached, or takes no login at the moment.
     """
     wanted = {**CONNECT_DEFAULTS, **parameters, "application_name": application}
     try:
@@ -46,8 +47,13 @@ def connect(parameters: Mapping[str, str], *, name: str, application: str) -> Co
     return connection
 
 
-def _unavailable(error: psycopg.Error, parameters: Mapping[str, str], name: str) -> DatabaseUnavailable:
+def _unavailable(
+    error: psycopg.Error, parameters: Mapping[str, str], name: str
+) -> DatabaseUnavailable | SettingsError:
     said = " ".join(str(error).split()) or message(error)
-    hint = next((hint for text, hint in _REFUSED.items() if text in said), _UNREACHED)
     where = f"{parameters.get('host', 'localhost')}:{parameters.get('port', '5432')}/{parameters.get('dbname', '')}"
-    return DatabaseUnavailable(f"connection {name} to {where} failed: {said[:300]}", hint=hint.format(name=name))
+    fact = f"connection {name} to {where} failed: {said[:300]}"
+    for text, hint in _REFUSED.items():
+        if text in said:
+            return SettingsError(fact, hint=hint.format(name=name))
+    return DatabaseUnavailable(fact, hint=_UNREACHED.format(name=name))

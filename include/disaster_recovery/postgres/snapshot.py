@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
+import psycopg
 from psycopg import sql
 
 from include.disaster_recovery.errors import BackupInProgress
@@ -76,8 +77,16 @@ def reading(connection: Connection, snapshot_id: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if not connection.closed and not connection.broken:
+        _end(connection)
+
+
+def _end(connection: Connection) -> None:
+    """Roll back; a session in the middle of a COPY that an error left open cannot, and is closed."""
+    try:
+        if not connection.closed:
             connection.execute("rollback")
+    except psycopg.Error:
+        connection.close()
 
 
 def lock_now(connection: Connection, table: TableName) -> None:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from include.disaster_recovery.assembly import Part, Slice
 from include.disaster_recovery.errors import BackupExists
-from include.disaster_recovery.s3.errors import error_code, is_precondition, translated
+from include.disaster_recovery.s3.errors import error_code, is_missing, is_precondition, translated
 from include.disaster_recovery.s3.store import Store
 
 THREADS = 4
@@ -35,15 +35,24 @@ def compose(
     arguments = {"Metadata": dict(metadata), "Tagging": urlencode(tags), "ContentType": content_type}
     upload_id, checksum = _create(store, key, arguments)
     try:
-        with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="compose") as pool:
-            jobs = [
-                pool.submit(_write, store, key, upload_id, n, part, checksum) for n, part in enumerate(parts, start=1)
-            ]
-            done = [job.result() for job in jobs]
+        done = _write_all(store, key, upload_id, parts, checksum)
         _complete(store, key, upload_id, done, checksum)
     except BaseException:
-        store.abort_upload(key, upload_id)
+        store.abandon_upload(key, upload_id)
         raise
+
+
+def _write_all(
+    store: Store, key: str, upload_id: str, parts: Sequence[Part], checksum: bool
+) -> list[dict[str, Any]]:
+    """Write the parts, a few at a time; the first failure cancels those that have not begun."""
+    with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="compose") as pool:
+        jobs = [pool.submit(_write, store, key, upload_id, n, part, checksum) for n, part in enumerate(parts, start=1)]
+        try:
+            return [job.result() for job in jobs]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _create(store: Store, key: str, arguments: dict[str, Any]) -> tuple[str, bool]:
@@ -83,7 +92,7 @@ def _copy(store: Store, key: str, target: dict[str, Any], piece: Slice) -> dict[
     source: dict[str, Any] = {"CopySource": {"Bucket": store.bucket, "Key": str(piece.piece.key)}}
     if not piece.is_whole:
         source["CopySourceRange"] = f"bytes={piece.start}-{piece.start + piece.length - 1}"
-    with translated(f"COPY part {target['PartNumber']} of", store.bucket, key):
+    with translated(f"COPY {piece.piece.key} into part {target['PartNumber']} of", store.bucket, key):
         return dict(store.client.upload_part_copy(**target, **source)["CopyPartResult"])
 
 
@@ -100,7 +109,8 @@ def _complete(store: Store, key: str, upload_id: str, parts: list[dict[str, Any]
                 **kind,
             )
         except ClientError as error:
-            if not is_precondition(error):
+            # A missing upload was completed by a request whose answer was lost, if the object is there.
+            if not (is_precondition(error) or (is_missing(error) and store.head(key))):
                 raise
             raise BackupExists(
                 f"s3://{store.bucket}/{key} exists already", hint="trigger a new backup: it opens under a new key"

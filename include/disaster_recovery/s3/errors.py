@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 
 from include.disaster_recovery.errors import DisasterRecoveryError, StoreRefused, StoreUnavailable
 
@@ -13,7 +20,7 @@ _HINTS = {
     "403": "grant the connection's key this action on the bucket and its prefixes",
     "InvalidAccessKeyId": "mend login and password of the Airflow connection collabhunts_s3",
     "SignatureDoesNotMatch": "mend login and password of the Airflow connection collabhunts_s3",
-    "NoSuchKey": "list the backups: this one is gone",
+    "NoSuchKey": "the object is gone; see who else may delete in this bucket, then list the backups or trigger a new one",
     "404": "check bucket and key",
 }
 _FULL = {"InsufficientStorage", "507", "QuotaExceeded", "XMinioStorageFull"}
@@ -48,6 +55,11 @@ def translated(action: str, bucket: str, key: str = "") -> Iterator[None]:
         yield
     except ClientError as error:
         raise _from_answer(error, action, where) from error
+    except (NoCredentialsError, PartialCredentialsError, ParamValidationError) as error:
+        raise StoreRefused(
+            f"{action} {where} failed: {type(error).__name__}: {str(error)[:200]}",
+            hint="mend login, password and extra of the Airflow connection collabhunts_s3",
+        ) from error
     except (HTTPClientError, BotoCoreError) as error:
         raise StoreUnavailable(
             f"{action} {where} failed: {type(error).__name__}: {str(error)[:200]}",

@@ -1,5 +1,6 @@
 """The bucket: small objects, ranged reads, listings. Takes a boto3 client, knows no Airflow."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from include.disaster_recovery.errors import StoreRefused, StoreUnavailable
+from include.disaster_recovery.errors import DisasterRecoveryError, StoreRefused, StoreUnavailable
 from include.disaster_recovery.s3.errors import is_missing, is_precondition, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+
+log = logging.getLogger(__name__)
 
 READ_SIZE = 8 * 1024**2
 READ_TRIES = 3
@@ -180,12 +183,20 @@ class Store:
         Raises:
             StoreRefused, StoreUnavailable: a request failed.
         """
-        with translated("LIST uploads of", self.bucket, prefix):
-            pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
-            uploads = [(each["Key"], each["UploadId"]) for page in pages for each in page.get("Uploads", [])]
+        uploads = self.uploads(prefix)
         for key, upload_id in uploads:
             self.abort_upload(key, upload_id)
         return len(uploads)
+
+    def uploads(self, prefix: str) -> list[tuple[str, str]]:
+        """Key and id of every unfinished multipart upload below a prefix.
+
+        Raises:
+            StoreRefused, StoreUnavailable: the request failed.
+        """
+        with translated("LIST uploads of", self.bucket, prefix):
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+            return [(each["Key"], each["UploadId"]) for page in pages for each in page.get("Uploads", [])]
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """Abort one multipart upload; one that is gone already is no error.
@@ -199,6 +210,13 @@ class Store:
             except ClientError as error:
                 if not is_missing(error):
                     raise
+
+    def abandon_upload(self, key: str, upload_id: str) -> None:
+        """Abort a multipart upload after an error, which a failing abort must not hide."""
+        try:
+            self.abort_upload(key, upload_id)
+        except DisasterRecoveryError as error:
+            log.warning("the unfinished upload of %s stays until it is removed as an orphan: %s", key, error.fact)
 
     def probe_upload(self, key: str) -> None:
         """Open a multipart upload and abort it: tells whether the key may be written without ever writing it.

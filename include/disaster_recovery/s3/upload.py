@@ -4,9 +4,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
+from botocore.exceptions import ClientError
 from typing_extensions import Self
 
-from include.disaster_recovery.s3.errors import translated
+from include.disaster_recovery.s3.errors import is_missing, translated
 from include.disaster_recovery.s3.store import Store
 
 FIRST_PART = 8 * 1024**2
@@ -66,7 +67,7 @@ class StreamUpload:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
         if not self._done and self._upload_id is not None:
-            self._store.abort_upload(self._key, self._upload_id)
+            self._store.abandon_upload(self._key, self._upload_id)
 
     def _part_size(self) -> int:
         return FIRST_PART << (len(self._sent) // PARTS_PER_SIZE)
@@ -105,9 +106,18 @@ class StreamUpload:
     def _complete(self, parts: list[dict[str, Any]]) -> None:
         store = self._store
         with translated("COMPLETE upload of", store.bucket, self._key):
-            store.client.complete_multipart_upload(
-                Bucket=store.bucket,
-                Key=self._key,
-                UploadId=str(self._upload_id),
-                MultipartUpload={"Parts": parts},  # type: ignore[typeddict-item]
-            )
+            try:
+                store.client.complete_multipart_upload(
+                    Bucket=store.bucket,
+                    Key=self._key,
+                    UploadId=str(self._upload_id),
+                    MultipartUpload={"Parts": parts},  # type: ignore[typeddict-item]
+                )
+            except ClientError as error:
+                if not (is_missing(error) and self._is_there()):
+                    raise
+
+    def _is_there(self) -> bool:
+        """Whether the upload was completed by a request whose answer was lost; nobody else writes this key."""
+        there = self._store.head(self._key)
+        return there is not None and there.size == self.size

@@ -48,11 +48,17 @@ select c.attname,
     pg_catalog.bool_or(exists (
         select from pg_catalog.pg_cast as k
         where k.castsource = p.oid and k.casttarget = 'pg_catalog.json'::regtype and k.castfunc <> 0 and p.oid >= 16384
-    )) as holds_json_cast
+    )) as holds_json_cast,
+    -- json_populate_record checks a domain by way of the binary input of its base type
+    pg_catalog.min(case
+        when inner_type.typtype = 'd' and base.typreceive = 0 then base.typname
+        when p.depth = 0 and c.atttypid <> p.oid and inner_type.typreceive = 0 then inner_type.typname
+    end::text) as domain_without_binary_input
 from column_types as c
 join bases as b on b.attnum = c.attnum
 join pg_catalog.pg_type as own on own.oid = b.oid and own.typtype <> 'd'
 join parts as p on p.attnum = c.attnum
 join pg_catalog.pg_type as inner_type on inner_type.oid = p.oid
+left join pg_catalog.pg_type as base on base.oid = inner_type.typbasetype
 group by c.attnum, c.attname, own.oid, own.typcategory, own.typtype, own.typname, own.typnamespace
 order by c.attnum

@@ -15,6 +15,7 @@ def remove_staging(store: Store, run: BackupRun) -> int:
         StoreRefused, StoreUnavailable: a request failed.
     """
     store.abort_uploads(run.staging_prefix)
+    store.abort_uploads(run.key)  # of an assemble that was killed
     removed = store.delete(store.keys(run.staging_prefix))
     log.info("removed %d staged objects", removed)
     return removed

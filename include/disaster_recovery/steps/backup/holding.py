@@ -86,6 +86,7 @@ def hold_snapshot(
     while not progress.see(task_states(), time.monotonic()):
         time.sleep(POLL_SECONDS)
         _check_alive(connection, snapshot.snapshot_id)
+    _check_alive(connection, snapshot.snapshot_id)
     connection.execute("rollback")
     log.info("released snapshot %s after %.1f s", snapshot.snapshot_id, time.monotonic() - now)
     return snapshot

@@ -4,7 +4,7 @@ import logging
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from include.disaster_recovery.backup_key import backup_key, moment, timestamp
+from include.disaster_recovery.backup_key import backup_key, is_backup_key, moment, timestamp
 from include.disaster_recovery.errors import BackupInProgress, StoreRefused
 from include.disaster_recovery.history import catalog
 from include.disaster_recovery.model import BackupRun, BackupType
@@ -45,7 +45,7 @@ def open_backup(
         connection, None, f"the run was killed before it could say why; closed by run {run_id}"
     ):
         log.warning("closed %s as failed: its run was killed", file_name)
-    remove_orphans(store, settings.s3.staging_prefix, now)
+    remove_orphans(store, settings, now)
     created_at = _claim(store, settings, now)
     run = BackupRun(
         backup_id=str(uuid4()),
@@ -61,26 +61,42 @@ def open_backup(
     return run
 
 
-def remove_orphans(store: Store, staging_prefix: str, now: datetime) -> int:
-    """Remove what killed runs left under staging a day ago or earlier; returns how many objects.
+def remove_orphans(store: Store, settings: Settings, now: datetime) -> int:
+    """Remove what killed runs left a day ago or earlier: staged objects, unfinished uploads. Returns how many.
 
-    Only folders named like a moment are ours; anything else is left alone.
+    Only staging folders named like a moment, and uploads to backup keys, are ours; anything else is left alone.
     """
-    keys = store.keys(staging_prefix)
-    old = {run for key in keys if (run := key[len(staging_prefix) :].partition("/")[0]) and _is_old(run, now)}
-    for run in sorted(old):
-        store.abort_uploads(f"{staging_prefix}{run}/")
-    removed = store.delete(key for key in keys if key[len(staging_prefix) :].partition("/")[0] in old)
-    if removed:
-        log.warning("removed %d staged objects of %d killed runs", removed, len(old))
+    staging, prefix = settings.s3.staging_prefix, settings.s3.prefix
+    stale = [key for key in store.keys(staging) if _is_old(_staged_at(staging, key), now)]
+    uploads = [
+        (key, upload_id)
+        for key, upload_id in [*store.uploads(staging), *store.uploads(prefix)]
+        if _is_old(_staged_at(staging, key) or _opened_at(prefix, key), now)
+    ]
+    for key, upload_id in uploads:
+        store.abort_upload(key, upload_id)
+    if removed := store.delete(stale) + len(uploads):
+        log.warning("removed %d staged objects and %d unfinished uploads of killed runs", len(stale), len(uploads))
     return removed
 
 
-def _is_old(run: str, now: datetime) -> bool:
+def _staged_at(staging_prefix: str, key: str) -> str:
+    """The moment in the name of a run's staging folder; empty where the key is in none."""
+    folder, slash, _ = key[len(staging_prefix) :].partition("/")
+    return folder if slash and key.startswith(staging_prefix) else ""
+
+
+def _opened_at(prefix: str, key: str) -> str:
+    """The moment in a backup key; empty where it is none."""
+    return key.removeprefix(f"{prefix}collabhunts-backup-").partition(".")[0] if is_backup_key(prefix, key) else ""
+
+
+def _is_old(stamp: str, now: datetime) -> bool:
     try:
-        return moment(run) < now - ORPHAN_AGE
+        opened = moment(stamp)
     except ValueError:
         return False
+    return timestamp(opened) == stamp and opened < now - ORPHAN_AGE
 
 
 def _staging(settings: Settings, created_at: datetime) -> str:

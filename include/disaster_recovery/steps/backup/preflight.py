@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from include.disaster_recovery.errors import DisasterRecoveryError, PreflightFailed
+from include.disaster_recovery.errors import DisasterRecoveryError, PreflightFailed, RetryableError
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.errors import translated
 from include.disaster_recovery.postgres.pg_dump import find_pg_dump
@@ -47,16 +47,19 @@ class Report:
             self.passed.append(name)
 
     def conclude(self) -> None:
-        """Raise what was found.
+        """Raise what was found, all of it with the hints.
 
         Raises:
-            PreflightFailed: at least one check failed; all are listed with their hints.
+            PreflightFailed: at least one check failed for good.
+            RetryableError: checks failed, but all for reasons that may pass; of the first one's type.
         """
         if self.failed:
             total = len(self.passed) + len(self.failed)
             facts = "; ".join(error.fact for error in self.failed)
             hints = "; ".join(dict.fromkeys(error.hint for error in self.failed))
-            raise PreflightFailed(f"{len(self.failed)} of {total} checks failed: {facts}", hint=hints)
+            passing = all(isinstance(error, RetryableError) for error in self.failed)
+            kind = type(self.failed[0]) if passing else PreflightFailed
+            raise kind(f"{len(self.failed)} of {total} checks failed: {facts}", hint=hints)
 
 
 def preflight(
@@ -75,6 +78,7 @@ def preflight(
 
     Raises:
         PreflightFailed: at least one check failed; each names its cause and the next action.
+        RetryableError: all that failed may pass by itself, such as a server that is not reached.
     """
     report, uncovered = Report(), []
     with report.check("two tasks can run at once"):
@@ -96,8 +100,10 @@ def _check_database(report: Report, connection: Connection, settings: Settings) 
         find_pg_dump(settings.postgres.pg_dump, server_major=connection.info.server_version // 10000)
     selection = Selection(covered=[], uncovered=[])
     with report.check("tables exist"):
-        selection = select_tables(settings.tables, relations(connection))
+        selection = select_tables(settings.tables, [*relations(connection), *_history_to_come(connection)])
     for table in selection.covered:
+        if table == HISTORY and not catalog.has_table(connection):
+            continue
         with report.check(f"table {table.table.name_in_document} is readable"):
             check_readable(connection, table.table)
     return [table.table.name_in_document for table in selection.uncovered]
@@ -147,6 +153,7 @@ def check_readable(connection: Connection, table: TableName) -> None:
     """
     with translated(f"table {table.name_in_document} cannot be read"), connection.transaction():
         connection.execute("set local lock_timeout = '10s'")
+        connection.execute(sql.SQL("lock table only {} in access share mode").format(relation(table)))
         connection.execute(sql.SQL("select from {} limit 1").format(relation(table)))
     columns(connection, table)
 
