@@ -25,37 +25,32 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import (
-    DAG,
-    Asset,
-    CronTriggerTimetable,
-    ExceptionRetryPolicy,
-    RetryAction,
-    RetryRule,
-    get_current_context,
-    task,
-)
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, ExceptionRetryPolicy, RetryAction, RetryRule, task
+from airflow.sdk import get_current_context as context
 
 from include.disaster_recovery.errors import PermanentError
-from include.disaster_recovery.model import (
-    AssembledDocument,
-    BackupRun,
-    ExtractUnit,
-    Snapshot,
-    StagedFragment,
-    StagedSection,
-    Verdict,
-)
 
 BACKUPS = Asset(name="collabhunts_backups", uri="s3://collabhunts-backups/backups/", group="disaster-recovery")
-READERS = ["extract", "describe_schema"]
+# `messages`, or `messages [2/4]`; from the arguments, so that it shows while the task runs.
+UNIT_LABEL = (
+    "{% set unit = task.op_kwargs['unit'] %}{{ unit['table']['name_in_document'] }}"
+    "{% if unit['parts'] > 1 %} [{{ unit['part'] }}/{{ unit['parts'] }}]{% endif %}"
+)
+Json = dict[str, Any]
 
 
-def record_failure(context: Any) -> None:
-    """Close the history row of a failed task or run (imported late: parsing a DAG file should stay light)."""
-    from include.disaster_recovery.runtime import record_failure as close_row
+def tasks() -> Any:
+    """The bodies of the tasks, imported when one runs: parsing a DAG file should load no client library."""
+    from include.disaster_recovery.runtime import backup_tasks
 
-    close_row(context)
+    return backup_tasks
+
+
+def record_failure(failed: Any) -> None:
+    """Close the history row of a failed task or run."""
+    from include.disaster_recovery.runtime.failures import record_failure as close_row
+
+    close_row(failed)
 
 
 with DAG(
@@ -84,171 +79,65 @@ with DAG(
 
     @task(retries=1)
     def preflight() -> list[str]:
-        from include.disaster_recovery import runtime
-        from include.disaster_recovery.steps.backup.preflight import preflight as check
-
-        return check(
-            runtime.settings(), connect=runtime.source, connect_store=runtime.store, slots=runtime.require_two_slots
-        )
+        return tasks().preflight()
 
     @task(multiple_outputs=False)
-    def open_backup() -> dict[str, Any]:
-        from include.disaster_recovery import runtime
-        from include.disaster_recovery.steps.backup.opening import open_backup as open_new
-
-        dag_run = get_current_context()["dag_run"]
-        with runtime.source() as connection:
-            run = open_new(
-                connection,
-                runtime.store(),
-                runtime.settings(),
-                run_id=dag_run.run_id,
-                backup_type=runtime.backup_type(dag_run),
-                triggered_by=getattr(dag_run, "triggering_user_name", None),
-                now=runtime.now(),
-            )
-        return run.to_json()
+    def open_backup() -> Json:
+        return tasks().open_backup()
 
     # Started before plan_extracts, which waits for it. No retry: a second snapshot would be another moment.
     @task(multiple_outputs=False, retries=0, priority_weight=100, execution_timeout=timedelta(hours=18))
-    def hold_snapshot() -> dict[str, Any]:
-        from include.disaster_recovery import runtime
-        from include.disaster_recovery.steps.backup.holding import hold_snapshot as hold
-
-        ti = get_current_context()["ti"]
-        with runtime.source() as connection:
-            held = hold(
-                connection,
-                runtime.settings(),
-                publish=lambda snapshot: ti.xcom_push(key="snapshot", value=snapshot.to_json()),
-                task_states=runtime.task_states(ti, READERS),
-            )
-        return held.to_json()
+    def hold_snapshot() -> Json:
+        return tasks().hold_snapshot()
 
     @task(priority_weight=50)
-    def plan_extracts() -> list[dict[str, Any]]:
-        from include.disaster_recovery import runtime
-        from include.disaster_recovery.steps.backup import planning
-
-        ti, settings = get_current_context()["ti"], runtime.settings()
-        snapshot = planning.await_snapshot(
-            runtime.published_snapshot(ti, "hold_snapshot"),
-            lambda: runtime.task_states(ti, ["hold_snapshot"])().get("hold_snapshot"),
-            wait_seconds=settings.extract.snapshot_start_seconds,
-        )
-        with runtime.source() as connection:
-            units = planning.plan_extracts(connection, settings, snapshot)
-        ti.xcom_push(key="snapshot", value=snapshot.to_json())
-        return [unit.to_json() for unit in units]
+    def plan_extracts() -> list[Json]:
+        return tasks().plan_extracts()
 
     @task(
         multiple_outputs=False,
         max_active_tis_per_dagrun=4,
-        map_index_template="{{ unit_label }}",
+        map_index_template=UNIT_LABEL,
         execution_timeout=timedelta(hours=12),
     )
-    def extract(backup: dict[str, Any], unit: dict[str, Any]) -> dict[str, Any]:
-        from include.disaster_recovery import runtime
-        from include.disaster_recovery.steps.backup.extracting import extract as extract_unit
-
-        context, planned = get_current_context(), ExtractUnit.model_validate(unit)
-        context["unit_label"] = planned.label  # type: ignore[typeddict-unknown-key]
-        run, compression = BackupRun.model_validate(backup), runtime.settings().compression
-        with runtime.source() as connection:
-            return extract_unit(
-                connection, runtime.store(), run, planned, compression, try_number=context["ti"].try_number
-            ).to_json()
+    def extract(backup: Json, unit: Json) -> Json:
+        return tasks().extract(backup, unit)
 
     @task(multiple_outputs=False)
-    def describe_schema(backup: dict[str, Any], snapshot: dict[str, Any]) -> dict[str, Any]:
-        from include.disaster_recovery import runtime
-        from include.disaster_recovery.steps.backup.describing import describe_schema as describe
-
-        with runtime.source() as connection:
-            return describe(
-                connection,
-                runtime.source_parameters(),
-                runtime.store(),
-                runtime.settings(),
-                BackupRun.model_validate(backup),
-                Snapshot.model_validate(snapshot),
-            ).to_json()
+    def describe_schema(backup: Json, snapshot: Json) -> Json:
+        return tasks().describe_schema(backup, snapshot)
 
     @task(multiple_outputs=False)
-    def describe_edge_functions(backup: dict[str, Any]) -> dict[str, Any]:
-        from include.disaster_recovery import runtime
-        from include.disaster_recovery.steps.backup.describing import describe_edge_functions as describe
-
-        return describe(runtime.store(), runtime.settings(), BackupRun.model_validate(backup)).to_json()
+    def describe_edge_functions(backup: Json) -> Json:
+        return tasks().describe_edge_functions(backup)
 
     @task(multiple_outputs=False, execution_timeout=timedelta(hours=6))
-    def assemble(backup: dict[str, Any], snapshot: dict[str, Any], sections: list[dict[str, Any]]) -> dict[str, Any]:
-        from include.disaster_recovery import runtime
-        from include.disaster_recovery.steps.backup.assembling import assemble as compose
-
-        fragments = get_current_context()["ti"].xcom_pull(task_ids="extract")  # in one call, not one by one
-        return compose(
-            runtime.store(),
-            runtime.settings(),
-            BackupRun.model_validate(backup),
-            Snapshot.model_validate(snapshot),
-            [StagedFragment.model_validate(each) for each in fragments],
-            [StagedSection.model_validate(each) for each in sections],
-        ).to_json()
+    def assemble(backup: Json, snapshot: Json, sections: list[Json]) -> Json:
+        return tasks().assemble(backup, snapshot, sections)
 
     @task(multiple_outputs=False, execution_timeout=timedelta(hours=6))
-    def verify_backup(document: dict[str, Any], uncovered: list[str]) -> dict[str, Any]:
-        from include.disaster_recovery import runtime
-        from include.disaster_recovery.steps.backup.verifying import verify_backup as verify
-
-        return verify(
-            runtime.store(),
-            AssembledDocument.model_validate(document),
-            wanted_sse=runtime.settings().s3.sse,
-            uncovered=uncovered,
-            now=runtime.now(),
-        ).to_json()
+    def verify_backup(document: Json, uncovered: list[str]) -> Json:
+        return tasks().verify_backup(document, uncovered)
 
     @task(multiple_outputs=False, outlets=[BACKUPS])
-    def record_backup(
-        backup: dict[str, Any],
-        snapshot: dict[str, Any],
-        document: dict[str, Any],
-        sections: list[dict[str, Any]],
-        verdict: dict[str, Any],
-    ) -> dict[str, Any]:
-        from include.disaster_recovery import runtime
-        from include.disaster_recovery.steps.backup.recording import record_backup as record
-
-        with runtime.source() as connection:
-            event = record(
-                connection,
-                BackupRun.model_validate(backup),
-                Snapshot.model_validate(snapshot),
-                AssembledDocument.model_validate(document),
-                [StagedSection.model_validate(each) for each in sections],
-                Verdict.model_validate(verdict),
-                now=runtime.now(),
-            )
-        get_current_context()["outlet_events"][BACKUPS].extra = event
-        return event
+    def record_backup(backup: Json, snapshot: Json, document: Json, sections: list[Json], verdict: Json) -> Json:
+        recorded = tasks().record_backup(backup, snapshot, document, sections, verdict)
+        context()["outlet_events"][BACKUPS].extra = recorded
+        return recorded
 
     @task
-    def remove_staging(backup: dict[str, Any]) -> int:
-        from include.disaster_recovery import runtime
-        from include.disaster_recovery.steps.backup.cleaning import remove_staging as remove
+    def remove_staging(backup: Json) -> int:
+        return tasks().remove_staging(backup)
 
-        return remove(runtime.store(), BackupRun.model_validate(backup))
-
-    uncovered = preflight()
-    backup = open_backup()
-    held, plan = hold_snapshot(), plan_extracts()
-    extracted = extract.partial(backup=backup).expand(unit=plan)
-    sections = [describe_schema(backup, plan["snapshot"]), describe_edge_functions(backup)]
-    document = assemble(backup, plan["snapshot"], sections)
+    uncovered, backup = preflight(), open_backup()
+    held, units = hold_snapshot(), plan_extracts()
+    snapshot = units["snapshot"]
+    extracted = extract.partial(backup=backup).expand(unit=units)
+    sections = [describe_schema(backup, snapshot), describe_edge_functions(backup)]
+    document = assemble(backup, snapshot, sections)
     verdict = verify_backup(document, uncovered)
-    recorded = record_backup(backup, plan["snapshot"], document, sections, verdict)
+    recorded = record_backup(backup, snapshot, document, sections, verdict)
 
-    uncovered >> backup >> [held, plan]
+    uncovered >> backup >> [held, units]
     [held, extracted] >> document
     recorded >> remove_staging(backup).as_teardown(setups=backup)

@@ -49,7 +49,7 @@ def up(size: float) -> int:
             "Ready, until Ctrl-C",
             [
                 ("Airflow", stack.airflow.base_url),
-                ("log in as", f"admin, password in {stack.folder / 'airflow' / 'secrets'}"),
+                ("log in as", f"admin, password in {stack.folder / 'airflow' / 'secrets' / 'admin.password'}"),
                 ("back up now", f"unpause or trigger {backup_story.DAG}"),
                 ("bucket", f"s3://{stack.bucket} on {stack.s3.endpoint_url}"),
                 ("source", f"{stack.postgres.host}:{stack.postgres.port}/{stack.database}"),

@@ -16,6 +16,7 @@ from include.demo.stack.stack import Stack
 DAG = "collabhunts_backup"
 RUN_TIMEOUT_S = 600.0
 POLL_S = 0.3
+LOG_TAIL = 3000  # characters
 
 
 class DemoFailed(Exception):
@@ -57,7 +58,7 @@ def back_up(stack: Stack, console: Console, copies: Path) -> Backup:
     seconds = time.monotonic() - began
     history = _history(stack, run_id)
     if state != "success" or history.get("status") != "success":
-        raise DemoFailed(f"the run is {state}: {history.get('error_message') or f'see {stack.airflow.logs}'}")
+        raise DemoFailed(f"the run is {state}: {history.get('error_message')}\n\n{_failed_log(stack, run_id)}")
     return Backup(history=history, document=_download(stack, history, copies), airflow_seconds=seconds)
 
 
@@ -109,6 +110,17 @@ def _first_run(stack: Stack) -> str:
             raise DemoFailed(f"the scheduler started no run of {DAG}; see {stack.airflow.logs}")
         time.sleep(POLL_S)
     return str(runs[0]["dag_run_id"])
+
+
+def _failed_log(stack: Stack, run_id: str) -> str:
+    """The end of the log of each task that failed by itself."""
+    api = stack.airflow.admin
+    failed = [task for task in api.task_instances(DAG, run_id) if task.state == "failed"]
+    logs = {
+        task.label: api.task_log(DAG, run_id, task.task_id, try_number=task.try_number, map_index=task.map_index)
+        for task in failed
+    }
+    return "\n\n".join(f"log of {label}:\n{log[-LOG_TAIL:]}" for label, log in logs.items())
 
 
 def _history(stack: Stack, run_id: str) -> dict[str, Any]:

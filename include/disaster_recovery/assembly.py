@@ -126,7 +126,7 @@ def _uploads(packed: int, piece: Piece, minimum: int) -> Iterator[int]:
         yield from (missing,) if missing else ()
         return
     left = piece.size
-    while left >= 2 * minimum:  # only inline bytes can be that many
+    while packed + left >= 2 * minimum:  # only inline bytes can be that many
         yield (cut := minimum - packed)
         left, packed = left - cut, 0
     if left:

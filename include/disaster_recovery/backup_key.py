@@ -22,9 +22,12 @@ def moment(stamp: str) -> datetime:
     Raises:
         ValueError: the text is no such timestamp.
     """
-    parsed = datetime.strptime(stamp[:-5], _STAMP).replace(tzinfo=timezone.utc)
-    found = parsed.replace(microsecond=int(stamp[-4:-1]) * 1000)
-    if timestamp(found) != stamp:  # strptime and int are lenient about digits and spaces
+    try:
+        parsed = datetime.strptime(stamp[:-5], _STAMP).replace(tzinfo=timezone.utc)
+        found = parsed.replace(microsecond=int(stamp[-4:-1]) * 1000)
+    except ValueError:
+        found = None
+    if found is None or timestamp(found) != stamp:  # strptime and int are lenient about digits and spaces
         raise ValueError(f"{stamp!r} is no timestamp like 2025-12-07T18-33-07-123Z")
     return found
 

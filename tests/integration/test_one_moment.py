@@ -76,7 +76,7 @@ def transfer(connection: Connection, chance: random.Random) -> None:
     connection.execute("insert into public.receipts (amount) values (%s)", (amount,))
     if chance.random() < 0.2:
         connection.execute("with gone as (delete from public.transfers where id = (select min(id) from public.transfers) returning amount)"
-            " update public.receipts set amount = amount - gone.amount from gone where id = (select max(id) from public.receipts)")
+            " update public.receipts as r set amount = r.amount - gone.amount from gone where id = (select max(id) from public.receipts)")
 
 
 def total(outcome: Outcome, table: str, column: str) -> int:
@@ -133,7 +133,7 @@ def test_rows_moved_by_updates_are_read_once_across_the_fragments(bare_rig: Rig)
         connection.execute("insert into public.t select i, 0, repeat('p', 900) from generate_series(1, 5000) as i")
 
     def update(connection: Connection, chance: random.Random) -> None:
-        connection.execute("update public.t set version = version + 1 where id % 50 = %s", (chance.randint(0, 49),))
+        connection.execute("update public.t set version = version + 1 where id %% 50 = %s", (chance.randint(0, 49),))
 
     rig = bare_rig.with_settings(extract={"split_bytes": 1024**2})
     with writing(bare_rig, update) as updates:

@@ -47,6 +47,12 @@ class Exchange:
             self.method, "List" if "list-type" in query else "Get"
         )
 
+    @property
+    def part(self) -> int | None:
+        """The number of the part, of a request that writes one."""
+        number = parse_qs(urlsplit(self.path).query).get("partNumber")
+        return int(number[0]) if number else None
+
     def answer(self, status: int, body: bytes = b"") -> None:
         """Replace the answer."""
         self.status, self.body = status, body

@@ -12,6 +12,7 @@ from include.disaster_recovery.table_selection import name_in_document, table_na
 from tests.support.rig import Outcome
 
 COPY = "copy"
+COLUMNS_AT_ONCE = 400  # a query has at most 1664
 
 
 def manifest_of(outcome: Outcome) -> Manifest:
@@ -35,31 +36,28 @@ def restore(connection: Connection, outcome: Outcome, name: str, schema: str = "
     found = columns(connection, table_name(schema, name))
     values = sql.SQL(", ").join(decoded(c, sql.Identifier("r", c.name)) for c in found)
     statement = "insert into {t} select {values} from json_populate_recordset(null::{t}, {text}::pg_catalog.json) as r"
-    text = sql.Placeholder() if found else sql.SQL("%s")
-    query = sql.SQL(statement).format(t=target, values=values, text=text)
-    connection.execute(query, (rows_text(outcome, name_in_document(schema, name)).decode(),))
+    text = sql.Literal(rows_text(outcome, name_in_document(schema, name)).decode())  # no placeholder: names may hold %
+    connection.execute(sql.SQL(statement).format(t=target, values=values, text=text))
 
 
 def compare(connection: Connection, name: str, schema: str = "public") -> dict[str, list[tuple[object, ...]]]:
     """What differs between a table and its copy, by column; both ways, duplicates counted."""
     names = [c.name for c in columns(connection, table_name(schema, name))]
-    if not _differences(connection, schema, name, names):
-        return {}
-    return {each: found for each in names if (found := _differences(connection, schema, name, [each]))} or {
-        "*": [("rows as a whole differ",)]
-    }
+    groups = [names[at : at + COLUMNS_AT_ONCE] for at in range(0, len(names), COLUMNS_AT_ONCE)] or [[]]
+    differing = [group for group in groups if _differences(connection, schema, name, group)]
+    found = {each: _differences(connection, schema, name, [each]) for group in differing for each in group}
+    return {each: rows for each, rows in found.items() if rows} or ({"*": [("whole rows differ",)]} if differing else {})
 
 
 def _differences(connection: Connection, schema: str, name: str, names: list[str]) -> list[tuple[object, ...]]:
-    texts = sql.SQL(", ").join(
-        sql.SQL("format('%s', {c}), {c} is null").format(c=sql.Identifier("a", n)) for n in names
-    )
+    pairs = (sql.SQL("format('%s', {c}), {c} is null").format(c=sql.Identifier("a", each)) for each in names)
+    values = sql.SQL(", ").join([sql.SQL("1"), *pairs])
     sides = {
-        side: sql.SQL("select {} from {} as a").format(texts, sql.Identifier(where, name))
+        side: sql.SQL("select {} from {} as a").format(values, sql.Identifier(where, name))
         for side, where in (("lost", schema), ("new", COPY))
     }
-    query = "(select 'lost', * from ({lost} except all {new}) as x) union all (select 'new', * from ({new} except all {lost}) as y)"
-    return connection.execute(sql.SQL(query).format(**sides)).fetchall()
+    both = "(select 'lost', * from ({lost} except all {new}) as x) union all (select 'new', * from ({new} except all {lost}) as y)"
+    return connection.execute(sql.SQL(both).format(**sides)).fetchall()
 
 
 def digest_of(connection: Connection, name: str) -> str:

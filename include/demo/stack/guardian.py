@@ -5,8 +5,8 @@ process of its own: PR_SET_PDEATHSIG fires when the *thread* that forked ends an
 killed parent cannot clean up. This process adopts every orphan below it (Linux: PR_SET_CHILD_SUBREAPER), so nothing
 escapes by `setsid` or a double fork.
 
-SPEC (JSON): command, user (name or null), stop_signal, grace_s. Standard input: lines `signal N`, `stop N SECONDS`; its
-end means that the parent is gone. Standard output: the command's pid. Standard error: the log file.
+SPEC (JSON): command, user (name or null), stop_signal, grace_s. Standard input: a line `stop N SECONDS`; its end
+means that the parent is gone. Standard output: the command's pid. Standard error: the log file.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import contextlib
 import ctypes
 import json
 import os
-import pathlib
 import select
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
@@ -107,8 +107,6 @@ class Guardian:
             verb, *values = line.decode().split()
             if verb == "stop":
                 self.begin_stop(int(values[0]), float(values[1]))
-            elif verb == "signal":
-                send(self.child, int(values[0]))
 
     def begin_stop(self, signal_number: int, grace_s: float) -> None:
         """Ask the command to end; the first call sets the moment at which the tree is killed."""
@@ -160,14 +158,12 @@ def reap(child: int) -> int | None:
 def descendants() -> list[int]:
     """Pids of all processes below this one (Linux; empty elsewhere)."""
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc") if LINUX else []:  # noqa: PTH208  # pathlib costs 10 ms
-        if entry.isdigit():
-            try:
-                with pathlib.Path(f"/proc/{entry}/stat").open("rb") as stat:
-                    fields = stat.read().rpartition(b")")[2].split()
-            except OSError:
-                continue
-            children.setdefault(int(fields[1]), []).append(int(entry))
+    for stat in Path("/proc").glob("[0-9]*/stat") if LINUX else ():
+        try:
+            fields = stat.read_bytes().rpartition(b")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
     found, todo = [], [os.getpid()]
     while todo:
         below = children.get(todo.pop(), [])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.demo.stack.errors import StackError
+from include.demo.stack.secret_files import write_private
 
 UNPRIVILEGED = "nobody"
 HOME_PREFIX = "collabhunts-pg-"
@@ -69,7 +70,7 @@ def server_home(folder: Path, account: ServerAccount) -> Path:
             _remove_forgotten(base)
             elsewhere = Path(tempfile.mkdtemp(prefix=HOME_PREFIX, dir=base))
             home.symlink_to(elsewhere)
-            (elsewhere / LINK_FILE).write_text(str(home))
+            write_private(elsewhere / LINK_FILE, str(home))  # at once and whole: others read it
             account.give(elsewhere)
             return elsewhere
     raise StackError(

@@ -24,11 +24,8 @@ _HINTS: dict[type[psycopg.Error], tuple[type[DisasterRecoveryError], str]] = {
         "the table was dropped; take it out of tables.include, or run the backup again",
     ),
     pg.UndefinedColumn: (TableUnreadable, "the table was altered during the backup; run the backup again"),
-    pg.InsufficientPrivilege: (
-        TableUnreadable,
-        "grant the backup role SELECT on it, and BYPASSRLS so that row-level security hides no row",
-    ),
 }
+_DENIED = "grant the backup role SELECT on it, and BYPASSRLS so that row-level security hides no row"
 _SNAPSHOT_ERRORS = (pg.InvalidParameterValue, pg.UndefinedObject)
 # Data exceptions, broken constraints, RAISE of user functions (appendix A of the manual): their texts quote values.
 _ABOUT_VALUES = {"22", "23", "P0"}
@@ -43,8 +40,12 @@ def message(error: psycopg.Error) -> str:
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
+def translated(what: str, *, denied: str | None = None) -> Iterator[None]:
     """Raise our errors instead of psycopg's, saying what was attempted.
+
+    Args:
+        what: what is said before the server's message.
+        denied: the hint where a privilege is missing, if it is not SELECT on a table.
 
     Raises:
         DatabaseUnavailable: the connection was lost, or the server has a passing problem.
@@ -53,6 +54,8 @@ def translated(what: str) -> Iterator[None]:
     """
     try:
         yield
+    except pg.InsufficientPrivilege as error:
+        raise TableUnreadable(f"{what}: {message(error)}", hint=denied or _DENIED) from None
     except psycopg.Error as error:
         raise _ours(error, what) from None
 

@@ -15,11 +15,18 @@ DIGEST_MODULUS = 1 << 64
 ROWS_PER_BATCH = 2000
 ROW_BATCH_BYTES = 1024**2
 
+LARGE_ROW_BYTES = 8192  # rows from here on are streamed: compressed cells may stand close in the heap, and fill 1 GB
+
 _AGGREGATE = (
-    "copy (select string_agg(j, E',\\n'), count(*), sum(hashtextextended(j collate \"C\", 0))::text"
-    " from ({rows} offset 0) as q) to stdout (format binary)"
+    "copy (select string_agg(j, E',\\n') filter (where not large), count(*) filter (where not large),"
+    ' (sum(hashtextextended(j collate "C", 0)) filter (where not large))::text, count(*) filter (where large)'
+    " from (select j, octet_length(j) >= {large} as large from ({rows} offset 0) as p offset 0) as q"
+    ") to stdout (format binary)"
 )
-_ROWWISE = 'copy (select j, hashtextextended(j collate "C", 0) from ({rows} offset 0) as q) to stdout (format binary)'
+_ROWWISE = (
+    'copy (select j, hashtextextended(j collate "C", 0) from ({rows} offset 0) as q where octet_length(j) >= {least})'
+    " to stdout (format binary)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +50,8 @@ def read_rows(connection: Connection, unit: ExtractUnit, columns: Sequence[Colum
     """
     with translated(f"table {unit.table.name_in_document} cannot be read"):
         if unit.mode == "rows":
-            yield from _rowwise(connection, unit, columns)
+            source = _sliced(unit, unit.first_block, unit.last_block)
+            yield from _streamed(connection, row_expression(columns, source=source), least=0)
         else:
             for first, last in _ranges(unit):
                 yield from _aggregated(connection, unit, columns, first, last)
@@ -98,16 +106,22 @@ def _sliced(unit: ExtractUnit, first: int, last: int | None) -> sql.Composable:
 def _aggregated(
     connection: Connection, unit: ExtractUnit, columns: Sequence[Column], first: int, last: int | None
 ) -> Iterator[RowBatch]:
+    """The small rows in one batch, then the large ones, if there are any, one by one."""
     rows = row_expression(columns, source=_sliced(unit, first, last))
-    with connection.cursor().copy(sql.SQL(_AGGREGATE).format(rows=rows)) as copy:
-        for data, count, digest in copy.rows():
+    query = sql.SQL(_AGGREGATE).format(rows=rows, large=sql.Literal(LARGE_ROW_BYTES))
+    has_large = False
+    with connection.cursor().copy(query) as copy:
+        for data, count, digest, large in copy.rows():
+            has_large = _int8(large) > 0
             if data:
                 yield RowBatch(data=data, rows=_int8(count), digest=int(digest) % DIGEST_MODULUS)
+    if has_large:
+        yield from _streamed(connection, rows, least=LARGE_ROW_BYTES)
 
 
-def _rowwise(connection: Connection, unit: ExtractUnit, columns: Sequence[Column]) -> Iterator[RowBatch]:
-    rows = row_expression(columns, source=_sliced(unit, unit.first_block, unit.last_block))
-    with connection.cursor().copy(sql.SQL(_ROWWISE).format(rows=rows)) as copy:
+def _streamed(connection: Connection, rows: sql.Composed, *, least: int) -> Iterator[RowBatch]:
+    """The rows with at least so many bytes, in batches of about a mebibyte."""
+    with connection.cursor().copy(sql.SQL(_ROWWISE).format(rows=rows, least=sql.Literal(least))) as copy:
         texts: list[bytes] = []
         size = digest = 0
         for data, hashed in copy.rows():

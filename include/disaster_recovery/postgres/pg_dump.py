@@ -134,7 +134,7 @@ def _newest(paths: Iterator[str]) -> PgDump | None:
 
 def _probe(path: str) -> PgDump | None:
     try:
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+        said = subprocess.run([path, "--version"], capture_output=True, text=True, errors="replace", timeout=30, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     match = _VERSION.search(said)

@@ -47,9 +47,7 @@ def connect(parameters: Mapping[str, str], *, name: str, application: str) -> Co
     return connection
 
 
-def _unavailable(
-    error: psycopg.Error, parameters: Mapping[str, str], name: str
-) -> DatabaseUnavailable | SettingsError:
+def _unavailable(error: psycopg.Error, parameters: Mapping[str, str], name: str) -> DatabaseUnavailable | SettingsError:
     said = " ".join(str(error).split()) or message(error)
     where = f"{parameters.get('host', 'localhost')}:{parameters.get('port', '5432')}/{parameters.get('dbname', '')}"
     fact = f"connection {name} to {where} failed: {said[:300]}"

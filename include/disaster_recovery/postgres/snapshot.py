@@ -26,6 +26,7 @@ def export(connection: Connection, tables: Sequence[TableName], *, lock_timeout_
     """Begin a transaction that locks the tables against DDL and exports its snapshot; it stays open.
 
     The locks come before the first query, hence before the snapshot: no table is truncated or rewritten in between.
+    Partitions are locked with their parent: TRUNCATE of a partition empties it for older snapshots too.
 
     Raises:
         BackupInProgress: another backup of this database holds its lock.
@@ -37,7 +38,7 @@ def export(connection: Connection, tables: Sequence[TableName], *, lock_timeout_
         connection.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(f"{lock_timeout_seconds}s")))
     for table in tables:
         with translated(f"table {table.name_in_document} cannot be locked for reading"):
-            connection.execute(sql.SQL("lock table only {} in access share mode").format(relation(table)))
+            connection.execute(sql.SQL("lock table {} in access share mode").format(relation(table)))
     with translated("export of a snapshot"):
         row = connection.execute(statement("export_snapshot"), {"lock": BACKUP_LOCK}).fetchone()
     locked, snapshot_id, pid, version = row or (False, "", 0, "")
@@ -97,4 +98,4 @@ def lock_now(connection: Connection, table: TableName) -> None:
         TableUnreadable: the table is gone or refused.
     """
     with translated(f"table {table.name_in_document} cannot be locked for reading"):
-        connection.execute(sql.SQL("lock table only {} in access share mode nowait").format(relation(table)))
+        connection.execute(sql.SQL("lock table {} in access share mode nowait").format(relation(table)))

@@ -42,9 +42,7 @@ def compose(
         raise
 
 
-def _write_all(
-    store: Store, key: str, upload_id: str, parts: Sequence[Part], checksum: bool
-) -> list[dict[str, Any]]:
+def _write_all(store: Store, key: str, upload_id: str, parts: Sequence[Part], checksum: bool) -> list[dict[str, Any]]:
     """Write the parts, a few at a time; the first failure cancels those that have not begun."""
     with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="compose") as pool:
         jobs = [pool.submit(_write, store, key, upload_id, n, part, checksum) for n, part in enumerate(parts, start=1)]

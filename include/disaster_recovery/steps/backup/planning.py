@@ -8,7 +8,7 @@ from include.disaster_recovery.errors import SnapshotLost, SnapshotStarved, Tabl
 from include.disaster_recovery.extract_plan import plan_units
 from include.disaster_recovery.model import ExtractUnit, Snapshot
 from include.disaster_recovery.postgres.session import Connection
-from include.disaster_recovery.postgres.snapshot import reading
+from include.disaster_recovery.postgres.snapshot import lock_now, reading
 from include.disaster_recovery.postgres.source import relations
 from include.disaster_recovery.settings import Settings
 from include.disaster_recovery.steps.backup.holding import ENDED
@@ -48,10 +48,13 @@ def plan_extracts(connection: Connection, settings: Settings, snapshot: Snapshot
 
     Raises:
         SnapshotLost: the holder is gone.
+        TableLocked: another session awaits an exclusive lock; trying again helps once it is gone.
         TableUnreadable: the tables are no longer those that were locked.
     """
     with reading(connection, snapshot.snapshot_id):
-        covered = select_tables(settings.tables, relations(connection)).covered
+        for table in snapshot.tables:
+            lock_now(connection, table)
+        covered = select_tables(settings.tables, relations(connection, sized=snapshot.tables)).covered
     locked, found = {t.name_in_document for t in snapshot.tables}, {r.table.name_in_document for r in covered}
     if locked != found:
         raise TableUnreadable(

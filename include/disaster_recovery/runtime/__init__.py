@@ -1,0 +1,1 @@
+"""Where Airflow ends: Connections become clients, task context plain values. No other package here imports airflow."""

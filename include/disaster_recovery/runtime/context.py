@@ -1,0 +1,69 @@
+"""What a task may know of the run around it, as plain values and functions."""
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow.sdk.configuration import conf
+
+from include.disaster_recovery.errors import PreflightFailed
+from include.disaster_recovery.model import BackupType, Snapshot
+from include.disaster_recovery.steps.backup.holding import TaskStates
+
+
+def now() -> datetime:
+    """The present moment, UTC."""
+    return datetime.now(timezone.utc)
+
+
+def backup_type(dag_run: Any) -> BackupType:
+    """`manual` for a run somebody triggered, else `scheduled`."""
+    return "manual" if str(getattr(dag_run.run_type, "value", dag_run.run_type)) == "manual" else "scheduled"
+
+
+def triggered_by(dag_run: Any) -> str | None:
+    """Who triggered the run, where Airflow knows."""
+    name = getattr(dag_run, "triggering_user_name", None)
+    return str(name) if name else None
+
+
+def published_snapshot(ti: Any, task_id: str) -> Callable[[], Snapshot | None]:
+    """Looks up what the holder has published; None until it has."""
+
+    def look() -> Snapshot | None:
+        value = ti.xcom_pull(task_ids=task_id, key="snapshot")
+        return None if value is None else Snapshot.model_validate(value)
+
+    return look
+
+
+def task_states(ti: Any, task_ids: list[str]) -> Callable[[], TaskStates]:
+    """Looks up the states of tasks of this run, mapped ones one by one."""
+
+    def look() -> TaskStates:
+        found: TaskStates = ti.get_task_states(dag_id=ti.dag_id, task_ids=task_ids, run_ids=[ti.run_id]).get(
+            ti.run_id, {}
+        )
+        return found
+
+    return look
+
+
+def require_two_slots() -> None:
+    """Refuse where tasks run one after the other: the snapshot's holder would wait for readers that never start.
+
+    Raises:
+        PreflightFailed: under the sequential `airflow dags test`, or with `[core] parallelism` 1.
+    """
+    from airflow.sdk.execution_time import task_runner
+
+    if "InProcess" in type(task_runner.SUPERVISOR_COMMS).__name__:
+        raise PreflightFailed(
+            "`airflow dags test` runs tasks one after the other, the held snapshot needs two at once",
+            hint="trigger the DAG under a scheduler, or add --use-executor",
+        )
+    parallelism = conf.getint("core", "parallelism")
+    if parallelism == 1:
+        raise PreflightFailed(
+            "[core] parallelism is 1, the held snapshot needs two tasks at once", hint="set it to 2 or more"
+        )

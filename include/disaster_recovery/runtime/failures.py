@@ -1,0 +1,47 @@
+"""What Airflow calls when a task or a run has failed."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from include.disaster_recovery.errors import DisasterRecoveryError
+from include.disaster_recovery.history import catalog
+from include.disaster_recovery.runtime.connections import source
+
+log = logging.getLogger(__name__)
+
+
+def record_failure(context: Mapping[str, Any]) -> None:
+    """Callback of failed tasks and failed runs: closes the run's history row. The first error of a run is kept.
+
+    Runs in the task's process, or in the dag-processor for killed tasks and timed-out runs. The database may be what
+    failed; then the log says so, and the next run closes the row.
+    """
+    error = context.get("exception") or _run_reason(context)
+    run_id = str(context["dag_run"].run_id)
+    try:
+        with source() as connection:
+            closed = catalog.close_failed(connection, run_id, _one_line(error, context))
+    except Exception:
+        log.exception("the failure of run %s could not be written to backup_history", run_id)
+    else:
+        for file_name in closed:
+            log.error("backup %s failed: %s", file_name, error)
+
+
+def _one_line(error: object, context: Mapping[str, Any]) -> str:
+    """`task: fact; hint: …`. Errors that are not ours are named by type only: their text may quote rows."""
+    ti = context.get("task_instance") or context.get("ti")
+    where = f"{ti.task_id}: " if ti is not None and context.get("exception") else ""
+    if isinstance(error, DisasterRecoveryError):
+        return f"{where}{error.fact}; hint: {error.hint}"
+    if isinstance(error, BaseException):
+        return f"{where}{type(error).__name__}; hint: see the task's log in Airflow"
+    return f"{where}{error}; hint: see the run's tasks in Airflow, then trigger the backup again"
+
+
+def _run_reason(context: Mapping[str, Any]) -> str:
+    reason = str(context.get("reason") or "failed")
+    return {"timed_out": "the run exceeded its dagrun_timeout", "task_failure": "a task failed or was killed"}.get(
+        reason, reason
+    )
