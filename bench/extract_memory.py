@@ -71,6 +71,7 @@ def measure(folder: Path, gib: float, compression: str) -> dict[str, dict[str, f
         with connect(source, name="bench", application="bench") as holder:
             tables = [r for r in relations(holder) if r.schema_name == "public"]
             snapshot = export(holder, [r.table for r in tables], lock_timeout_seconds=10)
+            tables = [r for r in relations(holder, sized=snapshot.tables) if r.schema_name == "public"]
             for unit in plan_units(tables, split_bytes=2**50, snapshot_id=snapshot.snapshot_id):
                 results[unit.label] = _run(unit, source, s3, bucket, compression)
                 print(f"{unit.label}: {results[unit.label]}", flush=True)

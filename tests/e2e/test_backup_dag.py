@@ -185,6 +185,20 @@ def test_one_slot_is_said_instead_of_hanging(platform: Platform, first_run: str)
     assert "two slots at once" in row["error_message"]
 
 
+def test_a_failed_preflight_is_in_the_history_too(platform: Platform, first_run: str) -> None:
+    platform.sql("create table never_restorable (tree pg_node_tree)")
+    try:
+        run_id = platform.api.trigger(DAG)
+        assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "failed"
+    finally:
+        platform.sql("drop table never_restorable")
+    (row,) = platform.history(run_id)
+    assert (row["status"], row["backup_type"]) == ("failed", "manual")
+    assert row["error_message"].startswith("preflight: 1 of ")
+    assert "table never_restorable, column tree" in row["error_message"]
+    assert "hint: exclude the table" in row["error_message"]
+
+
 def test_sequential_dags_test_says_so_at_once(platform: Platform, first_run: str) -> None:
     environment = {**os.environ, **platform.airflow.process("scheduler").env}
     done = subprocess.run(

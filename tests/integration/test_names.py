@@ -33,7 +33,19 @@ NAMES = [
     "\u2028",
     "n" * 63,
     *("a", "b", "c", "d", "e", "g", "i", "j", "k", "m", "n", "p", "q", "r", "s", "t", "v", "x", "y"),
-    *("row", "rows", "row_to_json", "to_json", "count", "sum", "string_agg", "hashtextextended", "json", "text", "ctid_"),
+    *(
+        "row",
+        "rows",
+        "row_to_json",
+        "to_json",
+        "count",
+        "sum",
+        "string_agg",
+        "hashtextextended",
+        "json",
+        "text",
+        "ctid_",
+    ),
     *("tables", "manifest", "row_count", "pg_catalog", "public", "backup"),
 ]
 
@@ -47,7 +59,9 @@ def create_named(connection: Connection, schema: str, name: str) -> None:
     row = sql.SQL(", ".join(values[i % 6] for i in range(len(NAMES))))  # type: ignore[arg-type]
     table = sql.Identifier(schema, name)
     connection.execute(sql.SQL("create table {} ({})").format(table, fields))
-    connection.execute(sql.SQL("insert into {} values ({}), ({})").format(table, row, sql.SQL(", ").join([sql.NULL] * len(NAMES))))
+    connection.execute(
+        sql.SQL("insert into {} values ({}), ({})").format(table, row, sql.SQL(", ").join([sql.NULL] * len(NAMES)))
+    )
 
 
 def test_every_name_serves_for_tables_and_columns(bare_rig: Rig) -> None:
@@ -64,7 +78,7 @@ def test_every_name_serves_for_tables_and_columns(bare_rig: Rig) -> None:
             assert digest_of(connection, name) == digest_in_manifest(outcome, name), name
 
 
-@pytest.mark.parametrize("schema", ['quo"te\'s', "dots.in.it", "Mixed {0} %s", "\u8868\\ \n-- x", "pga_x", "copy.cat"])
+@pytest.mark.parametrize("schema", ["quo\"te's", "dots.in.it", "Mixed {0} %s", "\u8868\\ \n-- x", "pga_x", "copy.cat"])
 def test_every_name_serves_for_schemas(bare_rig: Rig, schema: str) -> None:
     rig = bare_rig.with_settings(tables={"schemas": [schema, "public"]})
     with rig.connect() as connection:
@@ -81,7 +95,16 @@ def test_every_name_serves_for_schemas(bare_rig: Rig, schema: str) -> None:
 
 
 def test_settings_name_tables_bare_or_qualified_dots_and_all(bare_rig: Rig) -> None:
-    wanted = ["plain", "public.qualified", "my.schema.t", "my.schema.t.u", "other.plain", "a.b.c", "Mixed", "second_only"]
+    wanted = [
+        "plain",
+        "public.qualified",
+        "my.schema.t",
+        "my.schema.t.u",
+        "other.plain",
+        "a.b.c",
+        "Mixed",
+        "second_only",
+    ]
     rig = bare_rig.with_settings(tables={"include": wanted, "schemas": ["public", "second"]})
     with rig.connect() as connection:
         connection.execute("""create schema "my.schema"; create schema other; create schema second;
@@ -109,7 +132,10 @@ def test_every_wrong_name_is_listed(bare_rig: Rig) -> None:
     rig = bare_rig.with_settings(tables={"include": ["there", "gone", "public.gone", "There", "no.such.one"]})
     with rig.connect() as connection:
         connection.execute("create table public.there ()")
-    with pytest.raises(PreflightFailed, match=r"4 of 5 tables to back up are not there: gone \(no such table\), public\.gone .*There .*no\.such\.one"):
+    with pytest.raises(
+        PreflightFailed,
+        match=r"4 of 5 tables to back up are not there: gone \(no such table\), public\.gone .*There .*no\.such\.one",
+    ):
         rig.preflight()
 
 
@@ -127,7 +153,9 @@ def test_a_table_of_1600_columns(bare_rig: Rig) -> None:
 
 def test_a_table_without_columns_keeps_its_rows(bare_rig: Rig) -> None:
     with bare_rig.connect() as connection:
-        connection.execute("create table public.none (); insert into public.none default values; insert into public.none default values")
+        connection.execute(
+            "create table public.none (); insert into public.none default values; insert into public.none default values"
+        )
     outcome = bare_rig.backup()
     assert outcome.backup["tables"]["none"] == {"rows": [{}, {}], "row_count": 2}
     with bare_rig.connect() as connection:
@@ -138,7 +166,9 @@ def test_a_table_without_columns_keeps_its_rows(bare_rig: Rig) -> None:
 
 def test_a_table_whose_columns_were_dropped(bare_rig: Rig) -> None:
     with bare_rig.connect() as connection:
-        connection.execute("create table public.t (gone int, kept text, also_gone json); insert into public.t values (1, 'x', '{}')")
+        connection.execute(
+            "create table public.t (gone int, kept text, also_gone json); insert into public.t values (1, 'x', '{}')"
+        )
         connection.execute("alter table public.t drop gone, drop also_gone, add late int default 5")
     assert bare_rig.backup().backup["tables"]["t"]["rows"] == [{"kept": "x", "late": 5}]
 
@@ -147,7 +177,9 @@ def test_a_table_whose_columns_were_dropped(bare_rig: Rig) -> None:
 def test_empty_tables_stand_in_the_document(bare_rig: Rig, compression: str) -> None:
     rig = bare_rig.with_settings(compression=compression)
     with rig.connect() as connection:
-        connection.execute("create table public.one (i int); create table public.two (i int); create table public.three ()")
+        connection.execute(
+            "create table public.one (i int); create table public.two (i int); create table public.three ()"
+        )
     outcome = rig.backup()
     empty = {"rows": [], "row_count": 0}
     assert outcome.backup["tables"] == {"one": empty, "three": empty, "two": empty}

@@ -62,7 +62,9 @@ def create_bank(rig: Rig) -> None:
             create table public.receipts (like public.transfers including identity)""")
         for table in (b"checking", b"savings"):
             connection.execute(
-                b"insert into public." + table + b" select i, %s, repeat(md5(i::text), 12) from generate_series(1, %s) as i",
+                b"insert into public."
+                + table
+                + b" select i, %s, repeat(md5(i::text), 12) from generate_series(1, %s) as i",
                 (OPENING_BALANCE, ACCOUNTS),
             )
 
@@ -71,12 +73,16 @@ def transfer(connection: Connection, chance: random.Random) -> None:
     """Sums over both tables, and over transfers and receipts, are equal at every moment."""
     one, other, amount = chance.randint(1, ACCOUNTS), chance.randint(1, ACCOUNTS), chance.randint(-500, 500)
     connection.execute("insert into public.transfers (amount, note) values (%s, repeat('x', 200))", (amount,))
-    connection.execute("update public.checking set balance = balance - %s, note = note || '' where id = %s", (amount, one))
+    connection.execute(
+        "update public.checking set balance = balance - %s, note = note || '' where id = %s", (amount, one)
+    )
     connection.execute("update public.savings set balance = balance + %s where id = %s", (amount, other))
     connection.execute("insert into public.receipts (amount) values (%s)", (amount,))
     if chance.random() < 0.2:
-        connection.execute("with gone as (delete from public.transfers where id = (select min(id) from public.transfers) returning amount)"
-            " update public.receipts as r set amount = r.amount - gone.amount from gone where id = (select max(id) from public.receipts)")
+        connection.execute(
+            "with gone as (delete from public.transfers where id = (select min(id) from public.transfers) returning amount)"
+            " update public.receipts as r set amount = r.amount - gone.amount from gone where id = (select max(id) from public.receipts)"
+        )
 
 
 def total(outcome: Outcome, table: str, column: str) -> int:
@@ -91,7 +97,9 @@ def test_sums_that_a_writer_keeps_equal_are_equal_in_the_document(bare_rig: Rig)
         outcome = small.backup()
         during = transactions[0] - before
     assert during > 50
-    assert total(outcome, "checking", "balance") + total(outcome, "savings", "balance") == 2 * ACCOUNTS * OPENING_BALANCE
+    assert (
+        total(outcome, "checking", "balance") + total(outcome, "savings", "balance") == 2 * ACCOUNTS * OPENING_BALANCE
+    )
     assert total(outcome, "transfers", "amount") == total(outcome, "receipts", "amount")
     assert {unit.parts > 1 for unit in outcome.units if unit.table.table_name in ("checking", "savings")} == {True}
     for table in ("checking", "savings"):
@@ -156,7 +164,9 @@ def test_a_table_that_grows_between_snapshot_plan_and_extract_loses_no_row(bare_
     rig = bare_rig.with_settings(extract={"split_bytes": 1024**2})
     with rig.connect() as connection:
         connection.execute("create table public.t (id int, pad text not null)")
-        connection.execute("insert into public.t select i, repeat('p', 900) from generate_series(1, %s) as i", (rows_at_first,))
+        connection.execute(
+            "insert into public.t select i, repeat('p', 900) from generate_series(1, %s) as i", (rows_at_first,)
+        )
         run = rig.open()
         with rig.held() as snapshot:
             connection.execute("insert into public.t select -i, repeat('q', 900) from generate_series(1, 3000) as i")
@@ -176,12 +186,17 @@ def test_rows_after_the_planned_end_belong_to_the_last_fragment(bare_rig: Rig) -
     """As if the table had grown before the snapshot and after its size was taken."""
     rig = bare_rig.with_settings(extract={"split_bytes": 1024**2})
     with rig.connect() as connection:
-        connection.execute("create table public.t as select i, repeat('p', 900) as pad from generate_series(1, 4000) as i")
+        connection.execute(
+            "create table public.t as select i, repeat('p', 900) as pad from generate_series(1, 4000) as i"
+        )
     run = rig.open()
     with rig.held() as snapshot:
         units = [unit.model_copy(update={"blocks": unit.blocks // 2}) for unit in rig.plan(snapshot)]
         units = [u for u in units if u.first_block < u.blocks]
-        units = [u.model_copy(update={"parts": len(units), "last_block": None if u.part == len(units) else u.last_block}) for u in units]
+        units = [
+            u.model_copy(update={"parts": len(units), "last_block": None if u.part == len(units) else u.last_block})
+            for u in units
+        ]
         fragments = [rig.extract(run, unit) for unit in units]
         sections = rig.describe(run, snapshot)
     document = rig.assemble(run, snapshot, fragments, sections)

@@ -218,7 +218,7 @@ def test_table_another_session_has_locked_may_be_tried_again(bare_rig: Rig):
         connection.execute("create table public.locked (id int)")
     with bare_rig.connect() as other, other.transaction():
         other.execute("lock table public.locked in access exclusive mode")
-        error = failure(bare_rig, TableLocked)
+        error = failure(bare_rig.with_settings(extract={"lock_timeout_seconds": 1}), TableLocked)
     assert "table locked cannot be read: canceling statement due to lock timeout" in error.fact
 
 
@@ -284,7 +284,7 @@ def test_missing_bucket_is_named(rig: Rig):
 def test_bucket_that_may_only_be_read_is_refused_for_staging_and_for_backups(rig: Rig, s3_server: S3Server):
     store = Store(client=s3_server.client("reader"), bucket=s3_server.bucket)
     before = store.keys("")
-    with pytest.raises(PreflightFailed, match="2 of .* checks failed") as caught:
+    with pytest.raises(PreflightFailed, match=r"2 of .* checks failed") as caught:
         replace(rig, store=store).preflight()
     assert "PUT s3://collabhunts-backups/staging/preflight/" in caught.value.fact
     assert "POST s3://collabhunts-backups/backups/preflight-" in caught.value.fact
@@ -322,7 +322,7 @@ def test_all_failures_are_listed_with_all_hints(bare_rig: Rig, reader_role: dict
     def no_slots() -> None:
         raise PreflightFailed("only one slot", hint="raise parallelism")
 
-    with pytest.raises(PreflightFailed, match="4 of .* checks failed") as caught:
+    with pytest.raises(PreflightFailed, match=r"4 of .* checks failed") as caught:
         preflight(
             rig.settings,
             connect=lambda: rig.connect(**reader_role),
@@ -337,7 +337,7 @@ def test_all_failures_are_listed_with_all_hints(bare_rig: Rig, reader_role: dict
 
 def test_one_lasting_failure_beside_a_passing_one_is_lasting(rig: Rig):
     rig = replace(rig, store=replace(rig.store, bucket="no-such-bucket-here"))
-    with pytest.raises(PreflightFailed, match="2 of .* checks failed"):
+    with pytest.raises(PreflightFailed, match=r"2 of .* checks failed"):
         rig.preflight(host="no-such-host.invalid")
 
 

@@ -30,7 +30,9 @@ def assert_restored_exactly(rig: Rig, outcome: Outcome, *tables: str) -> None:
 
 
 def test_a_partitioned_table_is_read_whole_through_its_parent(bare_rig: Rig) -> None:
-    execute(bare_rig, """
+    execute(
+        bare_rig,
+        """
         create table public.events (at date, n int) partition by range (at);
         create table public.events_2023 partition of public.events for values from ('2023-01-01') to ('2024-01-01');
         create table public.events_2024 partition of public.events for values from ('2024-01-01') to ('2025-01-01')
@@ -41,7 +43,8 @@ def test_a_partitioned_table_is_read_whole_through_its_parent(bare_rig: Rig) -> 
         alter table public.events_rest drop gone;
         alter table public.events attach partition public.events_rest default;
         insert into public.events select '2022-06-01'::date + i, i % 5 from generate_series(1, 1500) as i;
-        create table public.no_partitions (i int) partition by hash (i)""")
+        create table public.no_partitions (i int) partition by hash (i)""",
+    )
     outcome = bare_rig.backup()
     assert outcome.document.row_counts == {"events": 1500, "no_partitions": 0}
     assert {tuple(row) for row in outcome.backup["tables"]["events"]["rows"]} == {("at", "n")}
@@ -49,11 +52,14 @@ def test_a_partitioned_table_is_read_whole_through_its_parent(bare_rig: Rig) -> 
 
 
 def test_inheritance_children_are_tables_of_their_own(bare_rig: Rig) -> None:
-    execute(bare_rig, """
+    execute(
+        bare_rig,
+        """
         create table public.parent (i int);
         create table public.child (extra text) inherits (public.parent);
         insert into public.parent select generate_series(1, 3);
-        insert into public.child values (10, 'x'), (11, 'y')""")
+        insert into public.child values (10, 'x'), (11, 'y')""",
+    )
     outcome = bare_rig.backup()
     assert outcome.backup["tables"]["parent"]["rows"] == [{"i": 1}, {"i": 2}, {"i": 3}]
     assert outcome.backup["tables"]["child"]["rows"] == [{"i": 10, "extra": "x"}, {"i": 11, "extra": "y"}]
@@ -65,11 +71,14 @@ def test_an_unlogged_table_is_backed_up(bare_rig: Rig) -> None:
 
 
 def test_cells_of_three_megabytes(bare_rig: Rig) -> None:
-    execute(bare_rig, """
+    execute(
+        bare_rig,
+        """
         create table public.t (i int, words text, bytes bytea, document jsonb, list text[]);
         insert into public.t select i, repeat('3 MB of "text" \\ ', 190000), decode(repeat('00ff', 1500000), 'hex'),
             (select jsonb_object_agg(k, md5(k::text)) from generate_series(1, 70000) as k),
-            array_fill(repeat('x', 1000), array[3000]) from generate_series(1, 2) as i""")
+            array_fill(repeat('x', 1000), array[3000]) from generate_series(1, 2) as i""",
+    )
     outcome = bare_rig.backup()
     assert all(len(row["words"]) > 3_000_000 for row in outcome.backup["tables"]["t"]["rows"])
     assert_restored_exactly(bare_rig, outcome, "t")
@@ -109,10 +118,15 @@ def test_small_and_large_rows_of_one_block_all_arrive(bare_rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
-@pytest.mark.parametrize("kept", ["i <= 2000", "i > 6000", "i <= 2000 or i > 6000", "i between 3000 and 5000", "false", "i = 8000"])
+@pytest.mark.parametrize(
+    "kept", ["i <= 2000", "i > 6000", "i <= 2000 or i > 6000", "i between 3000 and 5000", "false", "i = 8000"]
+)
 def test_fragments_without_rows_at_any_place(bare_rig: Rig, kept: str, compression: str) -> None:
     rig = bare_rig.with_settings(extract={"split_bytes": MIB}, compression=compression)
-    execute(rig, "create table public.t with (autovacuum_enabled = off) as select i, repeat('p', 950) as pad from generate_series(1, 8000) as i")
+    execute(
+        rig,
+        "create table public.t with (autovacuum_enabled = off) as select i, repeat('p', 950) as pad from generate_series(1, 8000) as i",
+    )
     execute(rig, f"delete from public.t where not ({kept})")
     outcome = rig.backup()
     rows = outcome.backup["tables"]["t"]["rows"]
@@ -126,10 +140,25 @@ def test_fragments_without_rows_at_any_place(bare_rig: Rig, kept: str, compressi
 
 
 def test_dead_rows_at_the_start_of_a_table_kept_whole(bare_rig: Rig) -> None:
-    execute(bare_rig, "create table public.t with (autovacuum_enabled = off) as select i, repeat('p', 950) as pad from generate_series(1, 5000) as i")
+    execute(
+        bare_rig,
+        "create table public.t with (autovacuum_enabled = off) as select i, repeat('p', 950) as pad from generate_series(1, 5000) as i",
+    )
     execute(bare_rig, "delete from public.t where i < 4990; update public.t set i = -i where i = 4995")
     outcome = bare_rig.backup()
-    assert [row["i"] for row in outcome.backup["tables"]["t"]["rows"]] == [4990, 4991, 4992, 4993, 4994, 4996, 4997, 4998, 4999, 5000, -4995]
+    assert [row["i"] for row in outcome.backup["tables"]["t"]["rows"]] == [
+        4990,
+        4991,
+        4992,
+        4993,
+        4994,
+        4996,
+        4997,
+        4998,
+        4999,
+        5000,
+        -4995,
+    ]
 
 
 ZOO = """
@@ -149,7 +178,9 @@ ZOO = """
 
 def test_all_means_every_table_of_the_schemas_but_the_excluded(bare_rig: Rig) -> None:
     execute(bare_rig, ZOO)
-    rig = bare_rig.with_settings(tables={"schemas": ["public", "more"], "exclude": ["two", "backup_history", "long_gone"]})
+    rig = bare_rig.with_settings(
+        tables={"schemas": ["public", "more"], "exclude": ["two", "backup_history", "long_gone"]}
+    )
     outcome = rig.backup()
     assert list(outcome.document.row_counts) == ["more.four", "one", "three"]
     assert outcome.uncovered == []
@@ -163,7 +194,7 @@ def test_tables_of_the_schemas_that_nobody_named_are_reported(bare_rig: Rig) -> 
     assert [f"table {name} is in no backup" for name in outcome.uncovered] == outcome.verdict.warnings
 
 
-@pytest.mark.parametrize(("name", "kind"), [("a_view", "a view"), ("public.a_copy", "a materialized view")])
+@pytest.mark.parametrize("name, kind", [("a_view", "a view"), ("public.a_copy", "a materialized view")])
 def test_views_are_refused_by_name(bare_rig: Rig, name: str, kind: str) -> None:
     execute(bare_rig, ZOO)
     with pytest.raises(PreflightFailed, match=rf"1 of 2 tables to back up are not there: {name} \({kind}\)"):
@@ -192,8 +223,12 @@ def test_auth_tables_ride_along(bare_rig: Rig) -> None:
 
 def test_auth_tables_stay_out_when_the_settings_say_so(bare_rig: Rig) -> None:
     execute(bare_rig, AUTH)
-    assert bare_rig.with_settings(tables={"include": ["profiles"], "auth": False}).backup().document.row_counts == {"profiles": 0}
-    excluded = bare_rig.with_settings(tables={"include": ["profiles"], "exclude": ["auth.identities", "backup_history"]})
+    assert bare_rig.with_settings(tables={"include": ["profiles"], "auth": False}).backup().document.row_counts == {
+        "profiles": 0
+    }
+    excluded = bare_rig.with_settings(
+        tables={"include": ["profiles"], "exclude": ["auth.identities", "backup_history"]}
+    )
     assert set(excluded.backup().document.row_counts) == {"profiles", "auth.users"}
 
 

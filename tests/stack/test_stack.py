@@ -108,6 +108,14 @@ def test_an_error_while_starting_takes_everything_down(tmp_path: Path) -> None:
     assert not (tmp_path / "stack").exists()
 
 
+def test_one_at_a_time_in_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "stack"
+    with Stack(folder=folder, with_airflow=False, durable=False, keep=False) as stack:
+        with pytest.raises(StackError, match=r"another stack is running in .*\nhint: stop it"):
+            Stack(folder=folder, with_airflow=False, keep=False).__enter__()
+        assert stack.postgres.has_database("collabhunts")
+
+
 def test_two_at_a_time(tmp_path: Path) -> None:
     def run(name: str) -> None:
         with Stack(folder=tmp_path / name, with_airflow=False, durable=False, keep=False) as stack:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import boto3
 from botocore.config import Config
+from typing_extensions import Self
 
 from include.demo.stack.s3_identities import S3Identity
 from include.demo.stack.s3_server import CLIENT_CONFIG, S3Server
@@ -74,7 +75,7 @@ class FaultyWire:
     most_in_flight: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __enter__(self) -> FaultyWire:
+    def __enter__(self) -> Self:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
         threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()

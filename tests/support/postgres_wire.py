@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 import psycopg
+from typing_extensions import Self
 
 SSL_REQUEST = 80877103
 READY = b"Z\x00\x00\x00\x05I"
@@ -28,7 +30,7 @@ class _Listener:
     port: int = 0
     host: str = field(default_factory=loopback_address)
 
-    def __enter__(self) -> _Listener:
+    def __enter__(self) -> Self:
         self._socket = socket.create_server((self.host, self.port))
         self.port = self._socket.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -60,9 +62,12 @@ class Forwarder(_Listener):
     """Bytes there and back."""
 
     def _serve(self, client: socket.socket) -> None:
-        server = socket.create_connection((self.parameters["host"], int(self.parameters["port"])))
-        threading.Thread(target=_pump, args=(server, client), daemon=True).start()
-        _pump(client, server)
+        address = (self.parameters["host"], int(self.parameters["port"]))
+        with client, socket.create_connection(address) as server:
+            answers = threading.Thread(target=_pump, args=(server, client), daemon=True)
+            answers.start()
+            _pump(client, server)
+            answers.join()
 
 
 class TransactionPooler(_Listener):
@@ -77,8 +82,9 @@ class TransactionPooler(_Listener):
             _greet(client, sessions[0])
             self._transactions(client, servers)
         except (OSError, EOFError):
-            client.close()
+            pass  # the client hung up without a word
         finally:
+            client.close()
             for session, server in zip(sessions, servers, strict=True):
                 server.close()
                 session.close()
@@ -135,7 +141,5 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         pass
     finally:
         for each in (source, sink):
-            try:
+            with contextlib.suppress(OSError):  # the other direction may have ended first
                 each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue

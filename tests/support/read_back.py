@@ -46,7 +46,9 @@ def compare(connection: Connection, name: str, schema: str = "public") -> dict[s
     groups = [names[at : at + COLUMNS_AT_ONCE] for at in range(0, len(names), COLUMNS_AT_ONCE)] or [[]]
     differing = [group for group in groups if _differences(connection, schema, name, group)]
     found = {each: _differences(connection, schema, name, [each]) for group in differing for each in group}
-    return {each: rows for each, rows in found.items() if rows} or ({"*": [("whole rows differ",)]} if differing else {})
+    return {each: rows for each, rows in found.items() if rows} or (
+        {"*": [("whole rows differ",)]} if differing else {}
+    )
 
 
 def _differences(connection: Connection, schema: str, name: str, names: list[str]) -> list[tuple[object, ...]]:

@@ -67,6 +67,7 @@ def test_what_is_excluded_by_name_is_left_out_knowingly():
     covered, uncovered = select(include="all", exclude=["scratch", "auth.identities", "not_there"])
     assert covered == ["profiles", "messages", "auth.users"]
     assert uncovered == []
+    assert select(include=["profiles", "messages"], exclude=["scratch"])[1] == []
 
 
 def test_auth_can_be_left_out():

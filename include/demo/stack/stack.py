@@ -18,6 +18,7 @@ from typing_extensions import Self
 from include.demo.stack.airflow_server import PROJECT, AirflowServer
 from include.demo.stack.connections import postgres_connection, s3_connection
 from include.demo.stack.errors import StackError
+from include.demo.stack.folder_lock import locked_folder
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import WHEEL, S3Server
 from include.demo.stack.secret_files import remembered_secret
@@ -77,13 +78,14 @@ class Stack:
 
     def __enter__(self) -> Self:
         """Start everything. Raises StackError when a server does not start; the others are stopped then."""
+        # Not listed by others, but passed through by the user that Postgres runs as.
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        self._cleanup.enter_context(locked_folder(self.folder))  # first: what runs here already is not ours to stop
         self._cleanup.enter_context(exit_on_sigterm())
         for server in (self.postgres, self.s3, self._airflow):
             if server is not None:
                 self._cleanup.callback(server.close if self.keep else server.destroy)
         try:
-            # Not listed by others, but passed through by the user that Postgres runs as.
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
             self._start()
         except BaseException:
             self.close()

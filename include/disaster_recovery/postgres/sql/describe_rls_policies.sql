@@ -1,4 +1,4 @@
--- {table: [{name, …, definition}]}: policies of the schemas' tables, and those on tables of other schemas (storage.objects)
+-- {table: [{name, …, definition}]}: policies of the schemas' tables, and those on the platform's (storage.objects)
 select coalesce(json_object_agg(name, items order by name), '{}')
 from (
     select case when n.nspname = 'public' then c.relname::text else n.nspname || '.' || c.relname end as name,
@@ -10,6 +10,10 @@ from (
             'using', pg_catalog.pg_get_expr(p.polqual, p.polrelid),
             'check', pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid),
             'attached', not n.nspname = any(%(schemas)s),
+            'follow_up', array_remove(array[
+                case when pg_catalog.obj_description(p.oid, 'pg_policy') is not null then pg_catalog.format(
+                    'COMMENT ON POLICY %%I ON %%I.%%I IS %%L', p.polname, n.nspname, c.relname,
+                    pg_catalog.obj_description(p.oid, 'pg_policy')) end], null),
             'comment', pg_catalog.obj_description(p.oid, 'pg_policy'),
             'definition', pg_catalog.format(
                 'CREATE POLICY %%I ON %%I.%%I AS %%s FOR %%s TO %%s%%s%%s',
@@ -30,5 +34,6 @@ from (
                 from unnest(p.polroles) as role_oid order by 1
             ) as roles
     ) as readable
+    where n.nspname = any(%(schemas)s) or n.nspname = any(%(platform)s)
     group by 1
 ) as policies

@@ -7,7 +7,13 @@ from (
             'name', t.tgname,
             'function', fn.nspname || '.' || p.proname,
             'enabled', case t.tgenabled when 'O' then 'origin' when 'D' then 'disabled' when 'R' then 'replica' else 'always' end,
-            'attached', not n.nspname = any(%(schemas)s),
+            'attached', n.nspname = any(%(platform)s) and not n.nspname = any(%(schemas)s),
+            'follow_up', array_remove(array[
+                case when t.tgenabled <> 'O' then pg_catalog.format('ALTER TABLE %%I.%%I %%s TRIGGER %%I', n.nspname, c.relname,
+                    case t.tgenabled when 'D' then 'DISABLE' when 'R' then 'ENABLE REPLICA' else 'ENABLE ALWAYS' end, t.tgname) end,
+                case when pg_catalog.obj_description(t.oid, 'pg_trigger') is not null then pg_catalog.format(
+                    'COMMENT ON TRIGGER %%I ON %%I.%%I IS %%L', t.tgname, n.nspname, c.relname,
+                    pg_catalog.obj_description(t.oid, 'pg_trigger')) end], null),
             'comment', pg_catalog.obj_description(t.oid, 'pg_trigger'),
             'definition', pg_catalog.pg_get_triggerdef(t.oid)
         ) order by t.tgname) as items

@@ -12,7 +12,7 @@ from pg_catalog.pg_class as c
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 cross join lateral (
     select exists (
-        select from pg_catalog.unnest(%(schemas)s::text[], %(names)s::text[]) as wanted (schema_name, name)
+        select from rows from (pg_catalog.unnest(%(schemas)s::text[]), pg_catalog.unnest(%(names)s::text[])) as wanted (schema_name, name)
         where wanted.schema_name = n.nspname and wanted.name = c.relname
     ) as is_wanted
     offset 0

@@ -50,6 +50,7 @@ def assemble(
         stored_frame=partial(stored_frame, compression=settings.compression),
     )
     parts = plan_parts(layout.pieces)
+    _agree(store, run, layout)
     _compose(store, settings, run, layout, parts)
     copied = [part for part in parts if part.copied]
     log.info(
@@ -67,6 +68,21 @@ def assemble(
         parts_copied=len(copied),
         parts_uploaded=len(parts) - len(copied),
     )
+
+
+def _agree(store: Store, run: BackupRun, layout: Layout) -> None:
+    """Let only one document compete for the key of a run.
+
+    A conditional put has one winner everywhere; a conditional completion of uploads has several on some servers.
+
+    Raises:
+        BackupExists: another try is assembling, or has assembled, another document.
+    """
+    key, mine = f"{run.staging_prefix}document", layout.manifest_sha256.encode()
+    if not store.create(key, mine) and store.read(key, 0, len(mine)) != mine:
+        raise BackupExists(
+            f"another document is being assembled as {run.key}", hint="trigger a new backup: it opens under a new key"
+        )
 
 
 def _compose(store: Store, settings: Settings, run: BackupRun, layout: Layout, parts: Sequence[Any]) -> None:

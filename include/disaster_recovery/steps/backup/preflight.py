@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 OLDEST_SERVER = 140000  # TID range scans, which splitting needs, came with Postgres 14
 TRANSACTION_POOLER_PORT = 6543  # Supabase documentation, "Connect to your database"
 PROBE_TRIES = 5
+MOST_LOCK_SECONDS = 10  # for each table that is locked
 HISTORY_TO_COME = Relation(
     schema_name="public",
     name="backup_history",
@@ -116,7 +117,7 @@ def _check_database(report: Report, connection: Connection, settings: Settings) 
         if table is HISTORY_TO_COME:
             continue
         with report.check(f"table {table.table.name_in_document} is readable"):
-            check_readable(connection, table.table)
+            check_readable(connection, table.table, lock_timeout_seconds=settings.extract.lock_timeout_seconds)
     return [table.table.name_in_document for table in selection.uncovered]
 
 
@@ -162,14 +163,15 @@ def check_session(connection: Connection) -> None:
                 )
 
 
-def check_readable(connection: Connection, table: TableName) -> None:
+def check_readable(connection: Connection, table: TableName, *, lock_timeout_seconds: int) -> None:
     """Refuse a table that the role may not read in full; `row_security=off` turns hidden rows into an error.
 
     Raises:
         TableUnreadable, TableLocked, DatabaseUnavailable: the table is named.
     """
     with translated(f"table {table.name_in_document} cannot be read"), connection.transaction():
-        connection.execute("set local lock_timeout = '10s'")
+        seconds = min(MOST_LOCK_SECONDS, lock_timeout_seconds)
+        connection.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(f"{seconds}s")))
         connection.execute(sql.SQL("lock table only {} in access share mode").format(relation(table)))
         connection.execute(sql.SQL("select from {} limit 1").format(relation(table)))
     columns(connection, table)
