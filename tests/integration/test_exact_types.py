@@ -258,7 +258,7 @@ def test_a_deeply_nested_json_value_is_verified(bare_rig: Rig) -> None:
     with bare_rig.connect() as connection:
         connection.execute("create table public.t (id int4, j jsonb, k json)")
         connection.execute(
-            "insert into public.t select 1, x::jsonb, x::json from (select repeat('[', 900) || repeat(']', 900) as x) as y"
+            "insert into public.t select 1, x::jsonb, x::json from (select repeat('[', 3000) || repeat(']', 3000) as x) as y"
         )
     outcome = bare_rig.backup()
     with bare_rig.connect() as connection:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from include.disaster_recovery.document import Manifest
 from include.disaster_recovery.model import Batch
 from include.disaster_recovery.settings import Compression
+from include.disaster_recovery.stream import checker
 from include.disaster_recovery.stream.checker import Observation, observe
 from include.disaster_recovery.stream.codec import expand, frame
 from tests.support.documents import MIXED, Built, build_document, findings
@@ -294,3 +295,10 @@ def test_the_known_differences_are_refused(text: bytes):
 def test_large_numbers_are_not_read_as_numbers():
     assert by_msgspec(b"[1e999999]")
     assert math.isinf(json.loads(b"[1e999999]")[0])
+
+
+def test_values_nested_deeper_than_pythons_limit_are_checked_too():
+    deep = b"[" * 5000 + b"1" + b"]" * 5000
+    assert checker._parsed(bytearray(b'{"a":%b}' % deep), 1) == 1
+    with pytest.raises(ValueError, match="batch 1 is not valid JSON"):
+        checker._parsed(bytearray(b'{"a":%b}' % deep.replace(b"1]", b"1}", 1)), 1)

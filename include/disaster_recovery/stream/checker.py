@@ -7,6 +7,7 @@ document with one `null` in place of each non-empty fragment: the document is va
 all batches are. What the skeleton says is compared with the manifest in `verification`.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -28,6 +29,7 @@ from include.disaster_recovery.stream.feed import Feed, StreamEnded
 from include.disaster_recovery.verification import Place, places
 
 _ROWS = msgspec.json.Decoder(list[msgspec.Raw])
+DEEPEST = 20_000  # levels; Postgres itself gives up at about a third of that (max_stack_depth, 2 MB)
 
 
 @dataclass(kw_only=True)
@@ -197,6 +199,21 @@ def _parsed(batch: bytearray, number: int) -> int:
     """Rows of a batch; msgspec checks the JSON grammar, `decode` that it is UTF-8."""
     try:
         batch.decode("utf-8")
-        return len(_ROWS.decode(b"".join((b"[", batch, b"]"))))
+        return len(_decoded(b"".join((b"[", batch, b"]"))))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"batch {number} is not valid JSON ({error})") from None
+
+
+def _decoded(rows: bytes) -> list[msgspec.Raw]:
+    """The rows, one by one; values nested deeper than Python's usual limit get a higher one."""
+    try:
+        return _ROWS.decode(rows)
+    except RecursionError:
+        usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(DEEPEST)
+    try:
+        return _ROWS.decode(rows)
+    except RecursionError:
+        raise ValueError(f"a value is nested deeper than {DEEPEST} levels") from None
+    finally:
+        sys.setrecursionlimit(usual)

@@ -64,6 +64,7 @@ def hold_snapshot(
     *,
     publish: Callable[[Snapshot], None],
     task_states: Callable[[], TaskStates],
+    poll_seconds: float = POLL_SECONDS,
 ) -> Snapshot:
     """Export a snapshot, publish it, and keep it open until every task that reads it has ended.
 
@@ -84,7 +85,7 @@ def hold_snapshot(
         changed=now,
     )
     while not progress.see(task_states(), time.monotonic()):
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
         _check_alive(connection, snapshot.snapshot_id)
     _check_alive(connection, snapshot.snapshot_id)
     connection.execute("rollback")
