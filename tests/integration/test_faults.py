@@ -33,6 +33,7 @@ from include.disaster_recovery.errors import (
 )
 from include.disaster_recovery.history import catalog
 from include.disaster_recovery.model import BackupRun, ExtractUnit
+from include.disaster_recovery.postgres.snapshot import reading
 from include.disaster_recovery.s3.upload import FIRST_PART
 from include.disaster_recovery.steps.backup.cleaning import remove_staging
 from include.disaster_recovery.steps.backup.opening import remove_orphans
@@ -245,6 +246,19 @@ def test_killed_reader_is_worth_another_try_in_the_same_snapshot(big: Rig, s3_se
                 wired.extract(run, unit.model_copy(update={"mode": "rows"}))
             assert big.extract(run, unit, try_number=2).rows == 20000
     assert big.store.uploads("") == []
+
+
+def test_error_in_a_session_that_is_killed_is_not_hidden_by_the_end_of_its_transaction(tables: Rig):
+    with tables.held() as snapshot, tables.connect() as connection, tables.connect() as killer:
+
+        def fail_when_killed() -> None:
+            with reading(connection, snapshot.snapshot_id):
+                killer.execute("select pg_terminate_backend(%s, 10000)", (connection.info.backend_pid,))
+                raise ValueError("the reason")
+
+        with pytest.raises(ValueError, match="the reason"):
+            fail_when_killed()
+        assert connection.closed
 
 
 def test_fragment_of_another_snapshot_is_never_mixed_in(tables: Rig):

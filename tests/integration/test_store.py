@@ -23,7 +23,6 @@ from include.demo.stack.s3_server import S3Server
 from include.disaster_recovery.assembly import MIN_PART, Part, inline, plan_parts, staged
 from include.disaster_recovery.errors import BackupExists, StoreRefused, StoreUnavailable
 from include.disaster_recovery.history import catalog
-from include.disaster_recovery.model import AssembledDocument
 from include.disaster_recovery.s3.compose import compose
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.s3.upload import FIRST_PART, IN_FLIGHT, StreamUpload
@@ -53,6 +52,25 @@ def wire(s3_server: S3Server) -> Iterator[FaultyWire]:
 def wired(store: Store, wire: FaultyWire) -> Store:
     """The same bucket, through the wire."""
     return replace(store, client=wire.client())
+
+
+# AWS forgets a completed upload after a while, SeaweedFS knows it by its object: the request sent again differs.
+forgetful = pytest.mark.parametrize("forgets", [False, True], ids=["remembers", "forgets"])
+
+
+def lose_complete(wire: FaultyWire, forgets: bool) -> None:
+    """The first completion is done but its answer lost; the second finds no upload, where the server forgets."""
+    wire.after = once("Complete", lose_answer)
+
+    def second(exchange: Exchange) -> None:
+        if wire.count("Complete") == 2 and exchange.operation == "Complete":
+            no_such_upload(exchange)
+
+    wire.before = second if forgets else None
+
+
+def no_such_upload(exchange: Exchange) -> None:
+    exchange.answer(404, b"<?xml version='1.0'?><Error><Code>NoSuchUpload</Code><Message>gone</Message></Error>")
 
 
 def unfinished(store: Store) -> list[str]:
@@ -266,8 +284,9 @@ def test_error_is_not_hidden_by_an_abort_that_fails_too(wired: Store, wire: Faul
     assert wire.count("Abort") == 1
 
 
-def test_stream_whose_complete_answer_is_lost_is_complete(wired: Store, wire: FaultyWire):
-    wire.after = once("Complete", lose_answer)
+@forgetful
+def test_stream_whose_complete_answer_is_lost_is_complete(wired: Store, wire: FaultyWire, forgets: bool):
+    lose_complete(wire, forgets)
     data = secrets.token_bytes(FIRST_PART + 5)
     with StreamUpload(wired, "lost-answer") as upload:
         upload.write(data)
@@ -328,24 +347,32 @@ def test_concurrent_composes_of_one_document_leave_it_whole(store: Store):
     assert unfinished(store) == []
 
 
-def test_of_different_documents_assembled_at_once_under_one_key_one_wins(bare_rig: Rig):
+def test_while_one_document_is_assembled_no_other_competes_for_its_key(bare_rig: Rig, wire: FaultyWire):
+    """The first stands still before its completion; a server that lets both complete would keep the later one."""
     with bare_rig.connect() as connection:
         connection.execute("create table public.t as select 1 as i")
     run = bare_rig.open()
     with bare_rig.held() as snapshot:
         fragments = [bare_rig.extract(run, unit) for unit in bare_rig.plan(snapshot)]
         sections = bare_rig.describe(run, snapshot)
+    reached, release = threading.Event(), threading.Event()
 
-    def attempt(number: int) -> AssembledDocument | None:
-        rig = bare_rig.with_settings(supabase={"project_id": f"project-{number}"})
-        try:
-            return rig.assemble(run, snapshot, fragments, sections)
-        except BackupExists:
-            return None
+    def stand_still(exchange: Exchange) -> None:
+        if exchange.operation == "Complete":
+            reached.set()
+            release.wait(15)
 
-    with ThreadPoolExecutor(6) as pool:
-        (winner,) = [document for document in pool.map(attempt, range(6)) if document]
-    assert bare_rig.verify(winner).valid
+    wire.before = stand_still
+    first = replace(bare_rig, store=replace(bare_rig.store, client=wire.client()))
+    other = bare_rig.with_settings(supabase={"project_id": "another"})
+    with ThreadPoolExecutor(1) as pool:
+        assembling = pool.submit(first.assemble, run, snapshot, fragments, sections)
+        assert reached.wait(15)
+        with pytest.raises(BackupExists, match="another document is being assembled"):
+            other.assemble(run, snapshot, fragments, sections)
+        release.set()
+        document = assembling.result(15)
+    assert bare_rig.verify(document).valid
     assert unfinished(bare_rig.store) == []
 
 
@@ -367,19 +394,29 @@ def test_staged_object_that_is_gone_is_named(store: Store):
     assert (store.keys("backups/"), unfinished(store)) == ([], [])
 
 
-def test_lost_complete_answer_says_that_the_object_exists(wired: Store, wire: FaultyWire):
-    wire.after = once("Complete", lose_answer)
+@forgetful
+def test_lost_complete_answer_says_that_the_object_exists(wired: Store, wire: FaultyWire, forgets: bool):
+    lose_complete(wire, forgets)
     with pytest.raises(BackupExists):
         compose_plainly(wired, "backups/lost", plan_parts([inline(b"document")]))
     assert wired.read("backups/lost", 0, 8) == b"document"
 
 
-def test_assemble_takes_its_own_document_when_the_answer_was_lost(rig: Rig, wire: FaultyWire):
-    wired = replace(rig, store=replace(rig.store, client=wire.client()))
-    wire.after = once("Complete", lose_answer)
-    outcome = wired.backup()
-    assert outcome.verdict.valid
-    assert wire.count("Complete") >= 2
+@forgetful
+def test_assemble_takes_its_own_document_when_the_answer_was_lost(bare_rig: Rig, wire: FaultyWire, forgets: bool):
+    with bare_rig.connect() as connection:
+        connection.execute("create table public.t as select 1 as i")
+    wired = replace(bare_rig, store=replace(bare_rig.store, client=wire.client()))
+    lose_complete(wire, forgets)
+    assert wired.backup().verdict.valid
+    assert wire.count("Complete") == 2
+
+
+def test_upload_that_vanished_without_an_object_is_refused(wired: Store, wire: FaultyWire):
+    wire.before = once("Complete", no_such_upload)
+    with pytest.raises(StoreRefused, match=r"COMPLETE upload of .* failed: NoSuchUpload"):
+        compose_plainly(wired, "backups/vanished", plan_parts([inline(b"document")]))
+    assert wired.keys("backups/") == []
 
 
 def test_assemble_run_again_takes_its_own_document(rig: Rig):
