@@ -35,7 +35,7 @@ up: bootstrap ## Start Airflow, a source Postgres and an S3 server on this machi
 
 .PHONY: test
 test: bootstrap ## Run the tests (PYTEST_ARGS="…" narrows them)
-	@exec $(VENV)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@exec $(VENV)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: bootstrap ## Peak memory of an extract task, a 1 GiB table against an empty one

@@ -21,10 +21,14 @@ TEMPLATE_SIZE = 0.1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test's tier is its folder."""
+    """A test's tier is its folder. The longest tier starts first, beside all others."""
     for item in items:
-        tier = item.path.relative_to(TESTS).parts[0]
-        item.add_marker(getattr(pytest.mark, tier))
+        item.add_marker(getattr(pytest.mark, _tier(item)))
+    items.sort(key=lambda item: _tier(item) != "e2e")
+
+
+def _tier(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
 
 
 @pytest.fixture(scope="session")

@@ -93,10 +93,9 @@ def _opened_at(prefix: str, key: str) -> str:
 
 def _is_old(stamp: str, now: datetime) -> bool:
     try:
-        opened = moment(stamp)
+        return moment(stamp) < now - ORPHAN_AGE
     except ValueError:
         return False
-    return timestamp(opened) == stamp and opened < now - ORPHAN_AGE
 
 
 def _staging(settings: Settings, created_at: datetime) -> str:
