@@ -33,7 +33,9 @@ def ensure_table(connection: Connection) -> None:
         exists = connection.execute(statement("history_exists")).fetchone()
         if exists and exists[0]:
             return
-        with suppress(pg.UniqueViolation, pg.DuplicateTable):  # another run was creating it at the same moment
+        with suppress(
+            pg.UniqueViolation, pg.DuplicateTable, pg.DuplicateObject
+        ):  # another run was creating it at the same moment
             connection.execute(statement("history_create"))
 
 
