@@ -33,9 +33,8 @@ def ensure_table(connection: Connection) -> None:
         exists = connection.execute(statement("history_exists")).fetchone()
         if exists and exists[0]:
             return
-        with suppress(
-            pg.UniqueViolation, pg.DuplicateTable, pg.DuplicateObject
-        ):  # another run was creating it at the same moment
+        # Another run may be creating it at this moment; which of these it trips over is a matter of microseconds.
+        with suppress(pg.UniqueViolation, pg.DuplicateTable, pg.DuplicateObject):
             connection.execute(statement("history_create"))
 
 
