@@ -191,3 +191,9 @@ def test_the_build_context_is_an_allow_list():
     assert lines[0] == "*"
     copied = re.findall(r"^COPY (?:--\S+ )*(\S+) ", DOCKERFILE, re.MULTILINE)
     assert {line[1:] for line in lines if line.startswith("!")} == set(copied)
+
+
+def test_a_celery_that_the_airflow_provider_cannot_import_is_not_in_the_image():
+    """celery 5.7 lost `celery.backends.database.retry`: the worker and the scheduler then fail at start."""
+    (version,) = re.findall(r"^celery==(\d+)\.(\d+)", (ROOT / "requirements-image.txt").read_text(), re.MULTILINE)
+    assert (5, 5) <= tuple(map(int, version)) < (5, 7)
