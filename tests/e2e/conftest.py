@@ -71,7 +71,7 @@ class Platform:
         return self.store.keys("backups/")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def platform(
     postgres_server: PostgresServer, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-import psutil
 import pytest
 
 from include.disaster_recovery.s3.documents import read_manifest
@@ -47,16 +47,24 @@ def set_slots(platform: Platform, slots: int) -> None:
     platform.api.api("PATCH", "/api/v2/pools/default_pool", pool, update_mask="slots")
 
 
-def client_process(platform: Platform, condition: str) -> psutil.Process | None:
-    """The process behind the database session that meets a condition."""
-    rows = platform.sql(
-        "select a.client_port from pg_stat_activity as a"
+def session(platform: Platform, condition: str) -> bool:
+    """Whether a session of the backup meets a condition."""
+    query = (
+        "select 1 from pg_stat_activity as a"
         f" where a.application_name = 'collabhunts_backup' and a.datname = current_database() and {condition}"
     )
-    for connection in psutil.net_connections("tcp"):
-        if rows and connection.laddr.port == rows[0][0] and connection.pid:
-            return psutil.Process(connection.pid)
-    return None
+    return bool(platform.sql(query))
+
+
+def kill_task(platform: Platform, run_id: str, task_id: str, label: str = "") -> None:
+    """SIGKILL the process of a running task, as the kernel does when memory runs out."""
+    tasks = platform.api.api("GET", f"/api/v2/dags/{DAG}/dagRuns/{run_id}/taskInstances", limit=100)["task_instances"]
+    running = [
+        task["pid"]
+        for task in tasks
+        if task["task_id"] == task_id and task["state"] == "running" and label in (task["rendered_map_index"] or "")
+    ]
+    os.kill(running[0], signal.SIGKILL)
 
 
 def test_a_scheduled_run_records_a_verified_backup(platform: Platform, first_run: str) -> None:
@@ -135,9 +143,8 @@ def test_two_runs_triggered_at_once_write_two_documents(platform: Platform, firs
 
 def test_a_killed_extract_is_retried_in_the_same_snapshot(platform: Platform, first_run: str) -> None:
     run_id = platform.api.trigger(DAG)
-    copying = "a.query like 'copy %%ballast%%' and a.state = 'active'".replace("%%", "%")
-    process = wait_for("an extract of ballast", lambda: client_process(platform, copying))
-    process.kill()
+    wait_for("an extract", lambda: session(platform, "a.query like 'copy %ballast%' and a.state = 'active'"))
+    kill_task(platform, run_id, "extract", "ballast")
     assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "success"
     tries = {task.label: task.try_number for task in platform.api.task_instances(DAG, run_id)}
     assert max(number for label, number in tries.items() if "ballast" in label) == 2
@@ -149,10 +156,8 @@ def test_a_killed_extract_is_retried_in_the_same_snapshot(platform: Platform, fi
 def test_a_killed_holder_fails_the_run_and_the_next_one_is_clean(platform: Platform, first_run: str) -> None:
     before = platform.documents()
     run_id = platform.api.trigger(DAG)
-    wait_for("an extract", lambda: client_process(platform, "a.query like 'copy %' and a.state = 'active'"))
-    held = "exists (select from pg_locks as l where l.pid = a.pid and l.locktype = 'advisory')"
-    process = wait_for("the holder", lambda: client_process(platform, held))
-    process.kill()
+    wait_for("an extract", lambda: session(platform, "a.query like 'copy %' and a.state = 'active'"))
+    kill_task(platform, run_id, "hold_snapshot")
     assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "failed"
     (row,) = wait_for("a failed row", lambda: [row for row in platform.history(run_id) if row["status"] == "failed"])
     assert "hint:" in row["error_message"]

@@ -13,6 +13,8 @@ import pytest
 from include.demo.stack.errors import ProcessFailed
 from include.demo.stack.processes import ManagedProcess
 
+# A shell starts background jobs with SIGINT ignored, and children inherit that.
+HEED_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 PROJECT = Path(__file__).resolve().parents[2]
 # A child, a grandchild in a session of its own, an orphan by double fork, and nobody who listens to SIGTERM.
 STUBBORN_TREE = (
@@ -112,7 +114,10 @@ print("started", flush=True)
 time.sleep(300)
 """
     parent = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", HEED_INTERRUPTS + code],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"started\n"

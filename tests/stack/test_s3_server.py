@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -147,6 +148,20 @@ def test_data_and_keys_outlive_a_restart(tmp_path: Path, how: str) -> None:
     finally:
         server.destroy()
     assert not server.folder.exists()
+
+
+def test_its_sockets_are_its_own_and_go_with_it(tmp_path: Path) -> None:
+    """weed's defaults, /tmp/seaweedfs-s3-PORT.sock, outlive it; one of another user then kept a bucket from working."""
+    server = S3Server(folder=tmp_path / "s3")
+    try:
+        server.start()
+        assert server._sockets is not None
+        folder = Path(server._sockets.name)
+        assert {"filer.sock", "s3.sock"} >= {path.name for path in folder.iterdir()} > set()
+        assert not list(Path(tempfile.gettempdir()).glob(f"seaweedfs-*-{server.port}.sock"))
+    finally:
+        server.destroy()
+    assert not folder.exists()
 
 
 def put_one_mib(client: Any, bucket: str, key: str) -> bool:

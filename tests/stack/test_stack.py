@@ -1,5 +1,6 @@
 """The servers together: up in parallel, down whatever happens, without and with Airflow."""
 
+import contextlib
 import json
 import re
 import signal
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import psycopg
 import pytest
@@ -17,6 +19,8 @@ from include.demo.stack.airflow_client import TaskStatus
 from include.demo.stack.errors import AirflowApiError, ProcessFailed, StackError
 from include.demo.stack.stack import Stack
 
+# A shell starts background jobs with SIGINT ignored, and children inherit that.
+HEED_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 PROJECT = Path(__file__).resolve().parents[2]
 DAG_FILE = '''
 """Reads a row and lists the bucket over the stack's own connections."""
@@ -137,7 +141,7 @@ def test_two_at_a_time(tmp_path: Path) -> None:
 )
 def test_a_signal_leaves_nothing_running(tmp_path: Path, number: int, status: int) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", UP_AND_WAIT, str(tmp_path / "stack")],
+        [sys.executable, "-c", HEED_INTERRUPTS + UP_AND_WAIT, str(tmp_path / "stack")],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -231,13 +235,14 @@ def test_an_expired_token_is_replaced(airflow_stack: Stack) -> None:
 
 
 def test_it_listens_on_loopback_only(airflow_stack: Stack) -> None:
-    listening = {
-        connection.laddr.ip
-        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]
-        for connection in process.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN
-    }
-    assert listening == {"127.0.0.1"}
+    sockets = psutil.net_connections("tcp")  # those of Airflow hide whose they are, unless root asks: known by port
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with contextlib.suppress(psutil.AccessDenied):
+            sockets += process.net_connections("tcp")
+    ports = {httpx.URL(airflow_stack.airflow.base_url).port, airflow_stack.postgres.port, airflow_stack.s3.port}
+    own = [s for s in sockets if s.status == psutil.CONN_LISTEN and (s.laddr.port in ports or not hasattr(s, "pid"))]
+    assert ports <= {socket.laddr.port for socket in own}
+    assert {socket.laddr.ip for socket in own} == {"127.0.0.1"}
 
 
 def test_its_passwords_are_in_private_files_only(airflow_stack: Stack) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,7 @@ class S3Server:
     identities: Mapping[IdentityName, S3Identity] = field(default_factory=dict, init=False, repr=False)
     started_in_s: float = field(default=0.0, init=False)
     _leases: list[PortLease] = field(default_factory=list, init=False, repr=False)
+    _sockets: TemporaryDirectory[str] | None = field(default=None, init=False, repr=False)
     _process: ManagedProcess | None = field(default=None, init=False, repr=False)
 
     def __enter__(self) -> Self:
@@ -197,6 +199,18 @@ class S3Server:
         for lease in self._leases:
             lease.release()
         self._leases = []
+        if self._sockets is not None:
+            self._sockets.cleanup()
+            self._sockets = None
+
+    def _socket_flags(self) -> dict[str, str]:
+        """Sockets in a folder of our own: weed's defaults in /tmp outlive it, and another user's are in the way.
+
+        The folder is short-named, as the path of a socket may have 107 bytes only.
+        """
+        self._sockets = self._sockets or TemporaryDirectory(prefix="weed-")
+        filer, s3 = (str(Path(self._sockets.name) / name) for name in ("filer.sock", "s3.sock"))
+        return {"filer.localSocket": filer, "s3.localFilerSocket": filer, "s3.localSocket": s3}
 
     def _start_process(self) -> None:
         (self.folder / "data" / "mini.options").unlink(missing_ok=True)  # flags of earlier starts stick otherwise
@@ -207,6 +221,7 @@ class S3Server:
 
     def _command(self) -> list[str]:
         flags = {**FLAGS, "dir": str(self.folder / "data"), "s3.config": str(self.folder / "s3.json")}
+        flags.update(self._socket_flags())
         flags.update({flag: str(lease.port) for flag, lease in zip(PORT_FLAGS, self._leases, strict=True)})
         if self.capacity_mb is not None:
             volumes = max(2, self.capacity_mb // FULL_VOLUME_MB)
