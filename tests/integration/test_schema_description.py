@@ -11,18 +11,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.demo.database.builder import SQL_DIRECTORY
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
 from include.disaster_recovery.postgres.schema import SECTIONS, describe_catalogs
-from include.disaster_recovery.postgres.session import Connection, connect
+from include.disaster_recovery.postgres.session import connect
 from include.disaster_recovery.s3.store import Encryption, Store
 from include.disaster_recovery.settings import load_settings
 from tests.conftest import source_parameters
+from tests.support.rebuilding import platform, rebuild
 from tests.support.rig import Outcome, Rig
 
 Schema = dict[str, Any]
-PLATFORM_FILES = ("05_database.sql", "10_extensions_schema.sql", "15_auth_schema.sql", "20_storage_schema.sql")
 
 
 @dataclass
@@ -50,22 +49,6 @@ def described(postgres_server: PostgresServer, s3_server: S3Server, collabhunts_
 @pytest.fixture(scope="module")
 def schema(described: Described) -> Schema:
     return described.schema
-
-
-def platform(server: PostgresServer, name: str) -> Connection:
-    """A fresh database with roles and stubs of Supabase's own schemas, and nothing of the application."""
-    server.create_database(name)
-    parameters = {"host": server.host, "port": str(server.port), "user": server.superuser, "password": server.password}
-    connection = connect({**parameters, "dbname": name}, name="test", application="test")
-    for file in PLATFORM_FILES:
-        connection.execute((SQL_DIRECTORY / file).read_bytes())
-    return connection
-
-
-def rebuild(connection: Connection, ddl: dict[str, str]) -> None:
-    for part in ("pre_data", "post_data", "attached"):
-        connection.execute(ddl[part].encode())
-    connection.execute("reset all")
 
 
 @pytest.fixture(scope="module")
@@ -229,83 +212,3 @@ def test_no_password_and_no_psql_command_is_in_the_document(described: Described
     assert described.rig.parameters["host"] not in json.dumps(described.schema)
     commands = [line for part in ddl.values() for line in part.split("\n") if line.startswith("\\")]
     assert commands == ["\\restrict is no command of psql here", "\\."]  # both in the body of contract_text()
-
-
-BODY = r"""
--- a comment
-  -- Name: public; Type: SCHEMA; Schema: -; Owner: postgres
-\restrict abc
-\unrestrict abc
-\.
-\connect other
-$$ ; %s %(schemas)s {0} 'quote"
--- Name: public; Type: SCHEMA; Schema: -; Owner: postgres
---
-
-CREATE SCHEMA public;
-"""
-NASTY_BODY = (
-    BODY + "vertical\x0btab form\x0cfeed file\x1cseparator next\x85line \u2028 \u2029 carriage\r\nreturn \r end\t"
-)
-
-
-def test_function_bodies_survive_letter_by_letter(postgres_server: PostgresServer, bare_rig: Rig) -> None:
-    create = (
-        "create function public.f() returns text language sql as $body$ select $text$" + NASTY_BODY + "$text$ $body$"
-    )
-    with bare_rig.connect() as connection:
-        connection.execute("create table public.t (i int)")
-        connection.execute(create.encode())
-        (before,) = connection.execute("select public.f()").fetchone() or ("",)
-    ddl, name = bare_rig.backup().backup["schema"]["ddl"], f"rebuilt_{secrets.token_hex(4)}"
-    with platform(postgres_server, name) as connection:
-        rebuild(connection, ddl)
-        assert connection.execute("select public.f(), prosrc from pg_proc where proname = 'f'").fetchone() == (
-            before,
-            f" select $text${NASTY_BODY}$text$ ",
-        )
-    postgres_server.drop_database(name)
-    assert before == NASTY_BODY
-
-
-ATTACHED = """
-    comment on trigger on_auth_user_created on auth.users is 'it''s ours';
-    alter table auth.users disable trigger on_auth_user_created;
-    create trigger "always %s" after update on storage.objects for each row execute function public.update_updated_at_column();
-    alter table storage.objects enable always trigger "always %s";
-    comment on policy "Avatars are public" on storage.objects is '100 %';
-    create policy "to all" on storage.buckets as restrictive using (true);
-    create schema private;
-    create table private.not_covered (i int);
-    alter table private.not_covered enable row level security;
-    create policy nobody on private.not_covered using (false);
-    create trigger elsewhere after insert on private.not_covered for each row execute function public.update_updated_at_column();
-    create publication "every thing" for all tables with (publish = 'insert');
-    create publication whole_schemas for tables in schema public, private with (publish_via_partition_root);
-    create publication nothing with (publish = '');
-    create publication mixed for table private.not_covered, public.reviews;
-    alter default privileges for role postgres grant select on tables to anon with grant option;
-    alter default privileges for role postgres revoke all on types from public, postgres"""
-
-
-def test_what_hangs_on_the_platform_comes_back_and_nothing_of_schemas_left_out(
-    postgres_server: PostgresServer, rig: Rig
-) -> None:
-    superuser = {"user": postgres_server.superuser, "password": postgres_server.password}
-    with rig.connect(**superuser) as connection:
-        connection.execute(ATTACHED.encode())
-    schema, name = rig.backup().backup["schema"], f"rebuilt_{secrets.token_hex(4)}"
-    with platform(postgres_server, name) as connection:
-        rebuild(connection, schema["ddl"])
-    with rig.connect(**superuser, dbname=name) as connection:
-        rebuilt = json.loads(json.dumps(describe_catalogs(connection, ["public"])))
-    postgres_server.drop_database(name)
-    assert "private" not in schema["ddl"]["attached"]
-    assert schema["triggers"].pop("private.not_covered")[0]["attached"] is False
-    assert "private.not_covered" not in schema["rls_policies"]
-    for publication in schema["publications"].values():
-        for kind in ("schemas", "tables"):
-            publication[kind] = [each for each in publication[kind] if each["covered"]]
-    for section in ("triggers", "rls_policies", "publications", "default_privileges"):
-        assert rebuilt[section] == schema[section]
-    assert [each["enabled"] for each in schema["triggers"]["auth.users"]] == ["disabled"]

@@ -1,5 +1,6 @@
 """Assembling one object from staged objects on the server's side."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,6 +12,8 @@ from include.disaster_recovery.assembly import Part, Slice
 from include.disaster_recovery.errors import BackupExists
 from include.disaster_recovery.s3.errors import error_code, is_missing, is_precondition, translated
 from include.disaster_recovery.s3.store import Store
+
+log = logging.getLogger(__name__)
 
 THREADS = 4
 FULL_OBJECT_CHECKSUM: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
@@ -32,8 +35,7 @@ def compose(
         BackupExists: an object with this key is there already.
         StoreRefused, StoreUnavailable: a request failed; the upload is aborted then.
     """
-    arguments = {"Metadata": dict(metadata), "Tagging": urlencode(tags), "ContentType": content_type}
-    upload_id, checksum = _create(store, key, arguments)
+    upload_id, checksum = _create(store, key, {"Metadata": dict(metadata), "ContentType": content_type}, tags)
     try:
         done = _write_all(store, key, upload_id, parts, checksum)
         _complete(store, key, upload_id, done, checksum)
@@ -53,16 +55,29 @@ def _write_all(store: Store, key: str, upload_id: str, parts: Sequence[Part], ch
             raise
 
 
-def _create(store: Store, key: str, arguments: dict[str, Any]) -> tuple[str, bool]:
-    """Open the upload, with a full-object CRC64NVME where the server knows it."""
+def _create(store: Store, key: str, arguments: dict[str, Any], tags: Mapping[str, str]) -> tuple[str, bool]:
+    """Open the upload; with a full-object CRC64NVME where the server knows it, with tags where the key may set them."""
     common: dict[str, Any] = {"Bucket": store.bucket, "Key": key, **arguments, **store.encryption.arguments()}
     with translated("POST", store.bucket, key):
-        try:
-            return store.client.create_multipart_upload(**common, **FULL_OBJECT_CHECKSUM)["UploadId"], True
-        except ClientError as error:
-            if error_code(error) not in _NO_CHECKSUM_SUPPORT:
-                raise
-        return store.client.create_multipart_upload(**common)["UploadId"], False
+        return _open(store, common, {**FULL_OBJECT_CHECKSUM, "Tagging": urlencode(tags)})
+
+
+def _open(store: Store, common: dict[str, Any], optional: dict[str, Any]) -> tuple[str, bool]:
+    try:
+        answer = store.client.create_multipart_upload(**common, **optional)
+    except ClientError as error:
+        if not (refused := _refused(error, optional)):
+            raise
+        log.warning("%s is written without %s: %s", common["Key"], ", ".join(refused), error_code(error))
+        return _open(store, common, {name: value for name, value in optional.items() if name not in refused})
+    return answer["UploadId"], "ChecksumType" in optional
+
+
+def _refused(error: ClientError, optional: Mapping[str, Any]) -> list[str]:
+    """Which of the optional arguments the error may be about."""
+    code = error_code(error)
+    about_tags, about_checksum = code == "AccessDenied", code in _NO_CHECKSUM_SUPPORT
+    return [name for name in optional if (about_tags if name == "Tagging" else about_checksum)]
 
 
 def _write(store: Store, key: str, upload_id: str, number: int, part: Part, checksum: bool) -> dict[str, Any]:
