@@ -232,3 +232,15 @@ def test_history_that_may_not_be_created_says_what_to_grant(bare_rig: Rig):
 
 def _has_role(connection: Any) -> bool:
     return connection.execute("select from pg_roles where rolname = 'history_less'").fetchone() is not None
+
+
+def test_the_reason_of_a_whole_run_stands_before_what_its_tasks_said(rig: Rig) -> None:
+    run = rig.open()
+    with rig.connect() as connection:
+        catalog.close_failed(connection, run.run_id, "describe_schema: snapshot is gone")
+        for _ in range(2):  # a callback may be called twice
+            catalog.explain_failed(connection, run.run_id, "the run exceeded its dagrun_timeout")
+        (message,) = connection.execute(
+            "select error_message from public.backup_history where id = %s", (run.backup_id,)
+        ).fetchone()
+    assert message == "the run exceeded its dagrun_timeout; before that: describe_schema: snapshot is gone"

@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from include.disaster_recovery.errors import PreflightFailed
+from include.disaster_recovery.errors import (
+    DatabaseUnavailable,
+    DescriptionFailed,
+    PreflightFailed,
+    SnapshotLost,
+    TableLocked,
+)
+from include.disaster_recovery.postgres import pg_dump
 from include.disaster_recovery.postgres.pg_dump import find_pg_dump
+from tests.support.rig import Rig
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,3 +68,25 @@ def test_absent_pg_dump_is_refused():
     installed = any(Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))
     assert ("the newest pg_dump is" if installed else "there is no pg_dump, the server is 99") in ran.stderr
     assert "install postgresql-client-99" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "said, kind",
+    [
+        ('pg_dump: error: query failed: ERROR:  snapshot "00000005-00000004-1" does not exist', SnapshotLost),
+        ("pg_dump: error: query failed: ERROR:  canceling statement due to lock timeout", TableLocked),
+        ('pg_dump: error: connection to server at "::1", port 1 failed: Connection refused', DatabaseUnavailable),
+        ("pg_dump: error: query failed: ERROR:  permission denied for schema secret", DescriptionFailed),
+        ("", DescriptionFailed),
+    ],
+)
+def test_what_pg_dump_says_tells_whether_another_try_may_help(said: str, kind: type[Exception]) -> None:
+    assert type(pg_dump._failure(said)) is kind
+
+
+def test_a_snapshot_nobody_holds_is_lost_not_a_broken_schema(rig: Rig) -> None:
+    dump = pg_dump.find_pg_dump(None, server_major=17)
+    with pytest.raises(SnapshotLost, match=r"pg_dump failed: .*snapshot"):
+        pg_dump.dump_section(
+            dump, rig.parameters, section="pre-data", schemas=["public"], snapshot_id="00000003-0000001B-1"
+        )

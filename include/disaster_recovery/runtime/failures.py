@@ -11,9 +11,13 @@ from include.disaster_recovery.runtime.context import backup_type, triggered_by
 
 log = logging.getLogger(__name__)
 
+TIMED_OUT = "timed_out"  # the reason Airflow gives where dagrun_timeout has struck
+
 
 def record_failure(context: Mapping[str, Any]) -> None:
-    """Callback of failed tasks and failed runs: the run's history row says `failed`. The first error of a run is kept.
+    """Callback of failed tasks and failed runs: the run's history row says `failed`.
+
+    The first error of a run is kept, but for a time-out of the run: that is the cause of whatever its tasks said.
 
     Runs in the task's process, or in the dag-processor for killed tasks and timed-out runs. The database may be what
     failed; then the log says so, and the next run closes the row.
@@ -23,6 +27,8 @@ def record_failure(context: Mapping[str, Any]) -> None:
     try:
         with source() as connection:
             closed = catalog.close_failed(connection, dag_run.run_id, error)
+            if not closed and context.get("reason") == TIMED_OUT:
+                catalog.explain_failed(connection, dag_run.run_id, error)
             if not closed:
                 catalog.record_unopened(
                     connection,
@@ -50,6 +56,6 @@ def _one_line(error: object, context: Mapping[str, Any]) -> str:
 
 def _run_reason(context: Mapping[str, Any]) -> str:
     reason = str(context.get("reason") or "failed")
-    return {"timed_out": "the run exceeded its dagrun_timeout", "task_failure": "a task failed or was killed"}.get(
+    return {TIMED_OUT: "the run exceeded its dagrun_timeout", "task_failure": "a task failed or was killed"}.get(
         reason, reason
     )
