@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 import httpx
 from typing_extensions import Self
@@ -28,6 +27,7 @@ from include.demo.stack.airflow_environment import (
 from include.demo.stack.errors import ProcessFailed, StackError
 from include.demo.stack.ports import HOST, PortLease, lease_port
 from include.demo.stack.processes import ManagedProcess
+from include.demo.stack.server import Server
 
 PROJECT = Path(__file__).resolve().parents[3]
 MIGRATE_TIMEOUT_S = 180.0
@@ -45,7 +45,7 @@ HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "tri
 
 
 @dataclass(kw_only=True)
-class AirflowServer:
+class AirflowServer(Server):
     """Airflow with AIRFLOW_HOME `home`; as a context manager it is started, and stopped whatever happens.
 
     `project` goes on PYTHONPATH; `dags` and `plugins` default to its folders. `environment` are further variables, such
@@ -67,20 +67,6 @@ class AirflowServer:
     _secrets: AirflowSecrets | None = field(default=None, init=False, repr=False)
     _processes: dict[str, ManagedProcess] = field(default_factory=dict, init=False, repr=False)
     _clients: dict[str, AirflowClient] = field(default_factory=dict, init=False, repr=False)
-
-    def __enter__(self) -> Self:
-        """Start all components."""
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop all components; the database and the logs stay."""
-        self.close()
 
     @property
     def base_url(self) -> str:

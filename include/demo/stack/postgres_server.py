@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 from urllib.parse import quote, urlencode
 
@@ -22,6 +21,7 @@ from include.demo.stack.ports import HOST, PortLease, lease_port
 from include.demo.stack.postgres_binaries import Flavour, PostgresBinaries, find_binaries
 from include.demo.stack.processes import ManagedProcess
 from include.demo.stack.secret_files import remembered_secret, write_private
+from include.demo.stack.server import Server
 from include.demo.stack.server_account import ServerAccount, remove_home, server_account, server_home
 
 StopMode = Literal["fast", "immediate"]
@@ -41,7 +41,7 @@ SETTINGS = {
 
 
 @dataclass(kw_only=True)
-class PostgresServer:
+class PostgresServer(Server):
     """A server with its data below `folder`; as a context manager it is started, and stopped whatever happens.
 
     `flavour` is the major version ("17", Supabase's, with TLS; "18", without); `binaries` another installation
@@ -63,20 +63,6 @@ class PostgresServer:
     started_in_s: float = field(default=0.0, init=False)
     _lease: PortLease | None = field(default=None, init=False, repr=False)
     _process: ManagedProcess | None = field(default=None, init=False, repr=False)
-
-    def __enter__(self) -> Self:
-        """Start the server."""
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop the server; its data stays."""
-        self.close()
 
     @property
     def port(self) -> int:

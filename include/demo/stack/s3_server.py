@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import boto3
@@ -26,6 +25,7 @@ from include.demo.stack.errors import BinaryMissing, ProcessFailed, StackError
 from include.demo.stack.ports import GRPC_OFFSET, HOST, PortLease, lease_port
 from include.demo.stack.processes import ManagedProcess
 from include.demo.stack.s3_identities import IdentityName, S3Identity, load_identities
+from include.demo.stack.server import Server
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -63,7 +63,7 @@ IMPATIENT = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_ti
 
 
 @dataclass(kw_only=True)
-class S3Server:
+class S3Server(Server):
     """A server with its data below `folder`; as a context manager it is started, and stopped whatever happens.
 
     `bucket` is the one that the identities writer and reader may use (`create_bucket` makes it). `capacity_mb` makes
@@ -85,20 +85,6 @@ class S3Server:
     _leases: list[PortLease] = field(default_factory=list, init=False, repr=False)
     _sockets: TemporaryDirectory[str] | None = field(default=None, init=False, repr=False)
     _process: ManagedProcess | None = field(default=None, init=False, repr=False)
-
-    def __enter__(self) -> Self:
-        """Start the server."""
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop the server; its data stays."""
-        self.close()
 
     @property
     def port(self) -> int:
