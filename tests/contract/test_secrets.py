@@ -17,7 +17,7 @@ from botocore.config import Config
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
 from include.disaster_recovery.errors import (
-    DescriptionFailed,
+    DatabaseUnavailable,
     DisasterRecoveryError,
     PreflightFailed,
     SnapshotLost,
@@ -196,7 +196,7 @@ FAILURES: list[tuple[Callable[[Watch], None], type[DisasterRecoveryError], str]]
     (history_that_refuses_the_row, TableUnreadable, "backup_history cannot be written"),
     (holder_killed, SnapshotLost, "is gone"),
     (document_altered, VerificationFailed, f"table {NAME}, fragment 1 of 1"),
-    (pg_dump_fails, DescriptionFailed, "no_such_database"),
+    (pg_dump_fails, DatabaseUnavailable, "no_such_database"),
 ]
 
 
