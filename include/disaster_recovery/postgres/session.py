@@ -48,7 +48,8 @@ def connect(parameters: Mapping[str, str], *, name: str, application: str) -> Co
 
 
 def _unavailable(error: psycopg.Error, parameters: Mapping[str, str], name: str) -> DatabaseUnavailable | SettingsError:
-    said = " ".join(str(error).split()) or message(error)
+    # libpq lists every attempt (with TLS, without): the first line tells, the others repeat it.
+    said = next(iter(str(error).strip().splitlines()), message(error)).removeprefix("connection failed: ")
     where = f"{parameters.get('host', 'localhost')}:{parameters.get('port', '5432')}/{parameters.get('dbname', '')}"
     fact = f"connection {name} to {where} failed: {said[:300]}"
     for text, hint in _REFUSED.items():

@@ -14,10 +14,12 @@ from botocore.exceptions import (
 
 from include.disaster_recovery.errors import DisasterRecoveryError, StoreRefused, StoreUnavailable
 
+# Without permission on it, a bucket that does not exist is answered in the same way.
+_DENIED = "grant the connection's key this action on the bucket and its prefixes, and check the name s3.bucket"
 _HINTS = {
     "NoSuchBucket": "create the bucket, or mend s3.bucket in the settings",
-    "AccessDenied": "grant the connection's key this action on the bucket and its prefixes",
-    "403": "grant the connection's key this action on the bucket and its prefixes",
+    "AccessDenied": _DENIED,
+    "403": _DENIED,
     "InvalidAccessKeyId": "mend login and password of the Airflow connection collabhunts_s3",
     "SignatureDoesNotMatch": "mend login and password of the Airflow connection collabhunts_s3",
     "NoSuchKey": "the object is gone; list the backups, or trigger a new one",
