@@ -40,8 +40,8 @@ from include.disaster_recovery.steps.backup.verifying import verify_backup
 
 
 @dataclass
-class Outcome:
-    """What one backup left behind, step by step."""
+class Assembled:
+    """A backup up to its document, which nobody has verified yet."""
 
     uncovered: list[str]
     run: BackupRun
@@ -50,6 +50,12 @@ class Outcome:
     fragments: list[StagedFragment]
     sections: list[StagedSection]
     document: AssembledDocument
+
+
+@dataclass
+class Outcome(Assembled):
+    """What one whole backup left behind."""
+
     verdict: Verdict
     event: dict[str, Any]
     stored: bytes
@@ -72,19 +78,6 @@ class Outcome:
             return json.loads(self.plain)
         finally:
             sys.setrecursionlimit(usual)
-
-
-@dataclass
-class Assembled:
-    """A backup up to its document, which nobody has verified yet."""
-
-    uncovered: list[str]
-    run: BackupRun
-    snapshot: Snapshot
-    units: list[ExtractUnit]
-    fragments: list[StagedFragment]
-    sections: list[StagedSection]
-    document: AssembledDocument
 
 
 @dataclass

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from include.disaster_recovery.document import ROW_SEPARATOR
 from include.disaster_recovery.model import ExtractUnit
 from include.disaster_recovery.postgres.errors import translated
 from include.disaster_recovery.postgres.row_json import Column, row_expression
@@ -128,10 +129,10 @@ def _streamed(connection: Connection, rows: sql.Composed, *, least: int) -> Iter
             texts.append(data)
             size, digest = size + len(data), digest + _int8(hashed)
             if size >= ROW_BATCH_BYTES or len(texts) >= ROWS_PER_BATCH:
-                yield RowBatch(data=b",\n".join(texts), rows=len(texts), digest=digest % DIGEST_MODULUS)
+                yield RowBatch(data=ROW_SEPARATOR.join(texts), rows=len(texts), digest=digest % DIGEST_MODULUS)
                 texts, size, digest = [], 0, 0
         if texts:
-            yield RowBatch(data=b",\n".join(texts), rows=len(texts), digest=digest % DIGEST_MODULUS)
+            yield RowBatch(data=ROW_SEPARATOR.join(texts), rows=len(texts), digest=digest % DIGEST_MODULUS)
 
 
 def _int8(data: bytes) -> int:

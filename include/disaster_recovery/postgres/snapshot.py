@@ -43,10 +43,7 @@ def export(connection: Connection, tables: Sequence[TableName], *, lock_timeout_
         row = connection.execute(statement("export_snapshot"), {"lock": BACKUP_LOCK}).fetchone()
     locked, snapshot_id, pid, version = row or (False, "", 0, "")
     if not locked:
-        raise BackupInProgress(
-            "another backup is reading this database",
-            hint="wait until it is done, or end its session in pg_stat_activity",
-        )
+        raise _in_progress()
     return Snapshot(
         snapshot_id=str(snapshot_id),
         backend_pid=int(str(pid)),
@@ -56,11 +53,24 @@ def export(connection: Connection, tables: Sequence[TableName], *, lock_timeout_
     )
 
 
-def is_backup_running(connection: Connection) -> bool:
-    """Whether some session holds the backup lock of this database."""
+def refuse_second_backup(connection: Connection) -> None:
+    """Refuse where some session holds the backup lock of this database.
+
+    Raises:
+        BackupInProgress: one does.
+        DatabaseUnavailable: the connection was lost.
+    """
     with translated("look for a running backup"):
         row = connection.execute(statement("backup_lock_holder"), {"lock": BACKUP_LOCK}).fetchone()
-    return row is not None
+    if row is not None:
+        raise _in_progress()
+
+
+def _in_progress() -> BackupInProgress:
+    return BackupInProgress(
+        "another backup is reading this database",
+        hint="wait until it is done, or end its session in pg_stat_activity",
+    )
 
 
 @contextmanager

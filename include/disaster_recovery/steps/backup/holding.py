@@ -17,6 +17,7 @@ from include.disaster_recovery.table_selection import select_tables
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+TWO_SLOTS = "the backup needs two slots at once: raise the pool's slots or [core] parallelism"
 ENDED = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"})
 WAITING = frozenset({None, "none", "scheduled", "queued"})
 
@@ -48,7 +49,7 @@ class Progress:
         if not self.started and now - self.began > self.start_seconds:
             raise SnapshotStarved(
                 f"no task of the run got a slot beside the held snapshot within {self.start_seconds:.0f} s",
-                hint="the backup needs two slots at once: raise the pool's slots or [core] parallelism",
+                hint=TWO_SLOTS,
             )
         if now - self.changed > self.idle_seconds:
             raise SnapshotStarved(

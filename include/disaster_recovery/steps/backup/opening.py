@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from include.disaster_recovery.backup_key import backup_key, is_backup_key, moment, timestamp
-from include.disaster_recovery.errors import BackupInProgress, StoreRefused
+from include.disaster_recovery.errors import StoreRefused
 from include.disaster_recovery.history import catalog
 from include.disaster_recovery.model import BackupRun, BackupType
 from include.disaster_recovery.postgres.session import Connection
-from include.disaster_recovery.postgres.snapshot import is_backup_running
+from include.disaster_recovery.postgres.snapshot import refuse_second_backup
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings
 
@@ -35,11 +35,7 @@ def open_backup(
         BackupInProgress: another backup of this database is running.
         StoreRefused, StoreUnavailable, TableUnreadable, DatabaseUnavailable: a request failed.
     """
-    if is_backup_running(connection):
-        raise BackupInProgress(
-            "another backup is reading this database",
-            hint="wait until it is done, or end its session in pg_stat_activity",
-        )
+    refuse_second_backup(connection)
     catalog.ensure_table(connection)
     for file_name in catalog.close_failed(
         connection, None, f"the run was killed before it could say why; closed by run {run_id}"

@@ -11,7 +11,7 @@ from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import lock_now, reading
 from include.disaster_recovery.postgres.source import relations
 from include.disaster_recovery.settings import Settings
-from include.disaster_recovery.steps.backup.holding import ENDED
+from include.disaster_recovery.steps.backup.holding import ENDED, TWO_SLOTS
 from include.disaster_recovery.table_selection import select_tables
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def await_snapshot(
         if time.monotonic() > until:
             raise SnapshotStarved(
                 f"hold_snapshot published no snapshot within {wait_seconds:.0f} s",
-                hint="the backup needs two slots at once: raise the pool's slots or [core] parallelism",
+                hint=TWO_SLOTS,
             )
         time.sleep(POLL_SECONDS)
     return snapshot
