@@ -59,7 +59,7 @@ def test_killed_reader_is_worth_another_try_in_the_same_snapshot(big: Rig, s3_se
         wire.before = kill_reader
         with big.held() as snapshot:
             (unit,) = big.plan(snapshot)
-            with pytest.raises(DatabaseUnavailable, match="table big cannot be read"):
+            with pytest.raises(DatabaseUnavailable, match=r"table big cannot be (read|counted)"):
                 wired.extract(run, unit.model_copy(update={"mode": "rows"}))
             assert big.extract(run, unit, try_number=2).rows == 20000
     assert big.store.uploads("") == []
