@@ -78,6 +78,9 @@ def collabhunts(postgres_server: PostgresServer, collabhunts_template: str) -> I
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(postgres_server.superuser_dsn("postgres"), autocommit=True) as connection:
         connection.execute(f'create database "{name}" template "{collabhunts_template}"')
+        connection.execute(
+            f'grant connect, create, temporary on database "{name}" to postgres'
+        )  # no template's ACL is copied
     yield name
     postgres_server.drop_database(name)
 

@@ -4,29 +4,39 @@ import argparse
 import os
 import sys
 import time
-from functools import partial
 
-from include.demo import backup_story
+from include.demo import backup_story, restore_story
 from include.demo.console import Console
 from include.demo.database.builder import build_database
 from include.demo.stack.airflow_server import PROJECT
 from include.demo.stack.errors import StackError
-from include.demo.stack.stack import Stack
+from include.demo.stack.stack import OWNER, Stack
 
 FOLDER = PROJECT / ".demo"
 UI_PORT = 8080
 
 
 def demo(size: float) -> int:
-    """Back up a marketplace under a real scheduler; 0 when the backup is verified."""
+    """Back up a marketplace, destroy it, restore it; 0 when what came back equals what was there."""
     console = Console()
     console.line("starting Postgres, an S3 server and Airflow in a temporary folder")
-    prepare = partial(backup_story.build, console=console, size=size)
     folder = FOLDER / f"demo-{os.getpid()}"
-    with Stack(folder=folder, report=console.line, prepare=prepare, keep=False, durable=False) as stack:
-        backup = backup_story.back_up(stack, console, FOLDER)
-        rows = backup_story.look_at(stack, backup)
-        backup_story.summarise(backup, rows, console)
+    with restore_story.empty_server(FOLDER / f"{folder.name}-target", console) as target:
+
+        def prepare(stack: Stack) -> dict[str, str]:
+            backup_story.build(stack, console, size)
+            return restore_story.connection_to(target)
+
+        with Stack(folder=folder, report=console.line, prepare=prepare, keep=False, durable=False) as stack:
+            backup = backup_story.back_up(stack, console, FOLDER)
+            rows = backup_story.look_at(stack, backup)
+            backup_story.summarise(backup, rows, console)
+            before = restore_story.fingerprints(stack.postgres.superuser_dsn(stack.database), rows)
+            restore_story.destroy(stack, console)
+            restored = restore_story.restore(stack, console, backup)
+            after = restore_story.fingerprints(target.superuser_dsn(restore_story.TARGET), rows)
+            restore_story.compare(before, after)
+            restore_story.summarise(restored, after, target, stack, console)
     console.line("everything is stopped; the document stays where it says")
     return 0
 
@@ -40,7 +50,9 @@ def up(size: float) -> int:
         if not marker.exists():
             build_database(stack.postgres.superuser_dsn(stack.database), owner_password=stack.owner_password, size=size)
             marker.touch()
-        return {}
+        if not stack.postgres.has_database(restore_story.TARGET):
+            stack.postgres.create_database(restore_story.TARGET, owner=OWNER)
+        return {"AIRFLOW_CONN_COLLABHUNTS_RESTORE_DB": stack.connection_to(restore_story.TARGET)}
 
     with Stack(
         folder=FOLDER / "up", report=console.line, prepare=prepare, triggerer=True, airflow_port=UI_PORT
@@ -52,7 +64,9 @@ def up(size: float) -> int:
                 ("log in as", f"admin, password in {stack.folder / 'airflow' / 'secrets' / 'admin.password'}"),
                 ("back up now", f"unpause or trigger {backup_story.DAG}"),
                 ("bucket", f"s3://{stack.bucket} on {stack.s3.endpoint_url}"),
+                ("restore", f"trigger {restore_story.DAG}, with restore_schema the first time"),
                 ("source", f"{stack.postgres.host}:{stack.postgres.port}/{stack.database}"),
+                ("empty target", f"{stack.postgres.host}:{stack.postgres.port}/{restore_story.TARGET}"),
                 ("data", str(stack.folder)),
             ],
         )

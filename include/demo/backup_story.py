@@ -32,14 +32,13 @@ class Backup:
     airflow_seconds: float
 
 
-def build(stack: Stack, console: Console, size: float) -> dict[str, str]:
-    """Build the marketplace in the stack's source database; no further variables for Airflow."""
+def build(stack: Stack, console: Console, size: float) -> None:
+    """Build the marketplace in the stack's source database."""
     began = time.monotonic()
     dsn = stack.postgres.superuser_dsn(stack.database)
     build_database(dsn, owner_password=stack.owner_password, size=size)
     rows = sum(_counts(stack).values())
     console.line(f"CollabHunts built: {rows:,} rows ({time.monotonic() - began:.1f} s)")
-    return {}
 
 
 def back_up(stack: Stack, console: Console, copies: Path) -> Backup:
@@ -58,7 +57,7 @@ def back_up(stack: Stack, console: Console, copies: Path) -> Backup:
     seconds = time.monotonic() - began
     history = _history(stack, run_id)
     if state != "success" or history.get("status") != "success":
-        raise DemoFailed(f"the run is {state}: {history.get('error_message')}\n\n{_failed_log(stack, run_id)}")
+        raise DemoFailed(f"the run is {state}: {history.get('error_message')}\n\n{failed_log(stack, DAG, run_id)}")
     return Backup(history=history, document=_download(stack, history, copies), airflow_seconds=seconds)
 
 
@@ -103,6 +102,17 @@ def summarise(backup: Backup, rows: Mapping[str, int], console: Console) -> None
     )
 
 
+def failed_log(stack: Stack, dag_id: str, run_id: str) -> str:
+    """The end of the log of each task that failed by itself."""
+    api = stack.airflow.admin
+    failed = [task for task in api.task_instances(dag_id, run_id) if task.state == "failed"]
+    logs = {
+        task.label: api.task_log(dag_id, run_id, task.task_id, try_number=task.try_number, map_index=task.map_index)
+        for task in failed
+    }
+    return "\n\n".join(f"log of {label}:\n{log[-LOG_TAIL:]}" for label, log in logs.items())
+
+
 def _first_run(stack: Stack) -> str:
     until = time.monotonic() + RUN_TIMEOUT_S
     while not (runs := stack.airflow.admin.api("GET", f"/api/v2/dags/{DAG}/dagRuns")["dag_runs"]):
@@ -110,17 +120,6 @@ def _first_run(stack: Stack) -> str:
             raise DemoFailed(f"the scheduler started no run of {DAG}; see {stack.airflow.logs}")
         time.sleep(POLL_S)
     return str(runs[0]["dag_run_id"])
-
-
-def _failed_log(stack: Stack, run_id: str) -> str:
-    """The end of the log of each task that failed by itself."""
-    api = stack.airflow.admin
-    failed = [task for task in api.task_instances(DAG, run_id) if task.state == "failed"]
-    logs = {
-        task.label: api.task_log(DAG, run_id, task.task_id, try_number=task.try_number, map_index=task.map_index)
-        for task in failed
-    }
-    return "\n\n".join(f"log of {label}:\n{log[-LOG_TAIL:]}" for label, log in logs.items())
 
 
 def _history(stack: Stack, run_id: str) -> dict[str, Any]:

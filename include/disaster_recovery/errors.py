@@ -4,6 +4,7 @@
     ├── RetryableError            trying again, unchanged, may help
     │   ├── DatabaseUnavailable   the connection was refused, lost or timed out
     │   ├── BackupInProgress      another backup of the same database is running
+    │   ├── RestoreInProgress     another restore into the same target is running
     │   ├── TableLocked           another session holds or awaits an exclusive lock
     │   └── StoreUnavailable      the S3 server failed, is full or could not be reached
     └── PermanentError            trying again, unchanged, never helps
@@ -16,7 +17,12 @@
         ├── StoreRefused          the S3 server denied a request for good
         ├── BackupExists          an object with this key is already there
         ├── DocumentError         a document is truncated, foreign or damaged
-        └── VerificationFailed    the stored bytes are not what was written
+        ├── VerificationFailed    the stored bytes are not what was written
+        ├── RestoreRefused        a restore as asked for is not possible; nothing was touched
+        ├── RebuildFailed         the schema could not be rebuilt
+        ├── StagingDiffers        what was staged is not what the manifest says, or is gone
+        ├── RestoreFailed         the target refused the restore; everything was rolled back
+        └── ComparisonFailed      the restored target is not what the backup says
 
 Airflow's retry policy reads the two middle classes (`dags/`): permanent errors skip the remaining retries.
 """
@@ -56,6 +62,10 @@ class DatabaseUnavailable(RetryableError):
 
 class BackupInProgress(RetryableError):
     """Another backup of the same database is running."""
+
+
+class RestoreInProgress(RetryableError):
+    """Another restore into the same target, or an earlier try of this one, is running."""
 
 
 class TableLocked(RetryableError):
@@ -108,3 +118,23 @@ class DocumentError(PermanentError):
 
 class VerificationFailed(PermanentError):
     """The stored bytes are not what was written."""
+
+
+class RestoreRefused(PermanentError):
+    """A restore as asked for is not possible: a parameter, the backup or the target is wrong. Nothing was touched."""
+
+
+class RebuildFailed(PermanentError):
+    """The schema could not be rebuilt; what was created of it is removed again."""
+
+
+class StagingDiffers(PermanentError):
+    """What was staged is not what the manifest says, or the staging schema is gone; the target is untouched."""
+
+
+class RestoreFailed(PermanentError):
+    """The target refused the restore; the transaction was rolled back and the target is as it was."""
+
+
+class ComparisonFailed(PermanentError):
+    """The restored target is not what the backup says; every difference is listed."""

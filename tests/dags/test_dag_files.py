@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-DAG_FILES = {"collabhunts_backup.py": "collabhunts_backup"}
+DAG_FILES = {"collabhunts_backup.py": "collabhunts_backup", "collabhunts_restore.py": "collabhunts_restore"}
 # Imports the file with every way to the outside world closed: sockets, child processes, and the settings file.
 IMPORT_WITHOUT_IO = """
 import runpy, sys
 import airflow.sdk, pendulum
+import airflow.providers.standard.operators.hitl, airflow.providers.standard.operators.trigger_dagrun
 import include.disaster_recovery.errors, include.disaster_recovery.model
 airflow.sdk.Asset("s3://bucket/warm-up")  # Airflow loads its providers for the first Asset of a process
 
@@ -32,17 +32,6 @@ sys.addaudithook(refuse)
 runpy.run_path(sys.argv[1])
 print("imported", sorted({"boto3", "psycopg", "include.disaster_recovery.runtime"} & (set(sys.modules) - before)))
 """
-
-
-@pytest.fixture(scope="module")
-def dag_bag(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    home = tmp_path_factory.mktemp("airflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_HOME", str(home))
-        patch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
-        from airflow.dag_processing.dagbag import DagBag
-
-        yield DagBag(dag_folder=str(PROJECT / "dags"))
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +71,11 @@ def test_the_backup_runs_daily_at_midnight_utc_once_at_a_time(backup_dag: Any) -
     assert backup_dag.has_on_failure_callback
 
 
-def test_the_page_of_the_backup_names_every_task(backup_dag: Any) -> None:
-    for task in backup_dag.tasks:
-        assert f"`{task.task_id}`" in backup_dag.doc_md, task.task_id
+@pytest.mark.parametrize("dag_id", sorted(DAG_FILES.values()))
+def test_the_page_of_a_dag_names_every_task(dag_bag: Any, dag_id: str) -> None:
+    dag = dag_bag.dags[dag_id]
+    for task in dag.tasks:
+        assert f"`{task.task_id}`" in dag.doc_md, task.task_id
 
 
 def test_tasks_are_wired_in_the_order_of_the_invariants(backup_dag: Any) -> None:

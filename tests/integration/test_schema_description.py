@@ -13,6 +13,7 @@ import pytest
 
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
+from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.schema import SECTIONS, describe_catalogs
 from include.disaster_recovery.postgres.session import connect
 from include.disaster_recovery.s3.store import Encryption, Store
@@ -22,6 +23,9 @@ from tests.support.rebuilding import platform, rebuild
 from tests.support.rig import Outcome, Rig
 
 Schema = dict[str, Any]
+AUTH_TABLES = [
+    TableName(schema_name="auth", table_name=name, name_in_document=f"auth.{name}") for name in ("identities", "users")
+]
 
 
 @dataclass
@@ -57,7 +61,7 @@ def rebuilt(postgres_server: PostgresServer, schema: Schema) -> Iterator[Schema]
     with platform(postgres_server, name) as connection:
         rebuild(connection, schema["ddl"])
     with connect(source_parameters(postgres_server, name), name="test", application="test") as connection:
-        yield json.loads(json.dumps(describe_catalogs(connection, ["public"])))
+        yield json.loads(json.dumps(describe_catalogs(connection, ["public"], AUTH_TABLES)))
     postgres_server.drop_database(name)
 
 
@@ -147,7 +151,7 @@ def test_policies_with_those_on_tables_of_the_platform(schema: Schema) -> None:
 
 def test_tables(schema: Schema) -> None:
     tables = schema["tables"]
-    assert len(tables) == 18
+    assert len(tables) == 18 + 2
     assert [name for name, table in tables.items() if table["rls"]["forced"]] == ["backup_history", "payments"]
     assert all(table["rls"]["enabled"] for table in tables.values())
     assert "authenticated=arwd/postgres" in tables["messages"]["grants"]
@@ -161,6 +165,15 @@ def test_tables(schema: Schema) -> None:
     assert column(tables["profiles"], "email")["grants"] is None
     assert column(tables["creator_profiles"], "accept_%")["comment"].startswith("Share of requests")
     assert "legacy_html" not in [each["name"] for each in tables["messages"]["columns"]]
+
+
+def test_tables_backed_up_beyond_the_schemas_are_described_too(schema: Schema) -> None:
+    assert [name for name in schema["tables"] if "." in name] == ["auth.identities", "auth.users"]
+    confirmed = column(schema["tables"]["auth.users"], "confirmed_at")
+    assert confirmed["generated"] == "LEAST(email_confirmed_at, phone_confirmed_at)"
+    kinds = [each["kind"] for each in schema["tables"]["auth.identities"]["constraints"]]
+    assert kinds == ["foreign key", "primary key", "unique"]
+    assert set(schema["schemas"]) == {"public"}
 
 
 def column(table: Schema, name: str) -> Schema:

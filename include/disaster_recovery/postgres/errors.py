@@ -9,6 +9,7 @@ from psycopg import errors as pg
 from include.disaster_recovery.errors import (
     DatabaseUnavailable,
     DisasterRecoveryError,
+    RestoreFailed,
     SnapshotLost,
     TableLocked,
     TableUnreadable,
@@ -86,3 +87,43 @@ def snapshot_errors(snapshot_id: str) -> Iterator[None]:
             f"snapshot {snapshot_id} is gone ({message(error)})",
             hint="the task hold_snapshot ended early; see its log, then trigger a new backup",
         ) from None
+
+
+_CONSTRAINTS = "23"
+_CONSTRAINT_HINT = (
+    "the backup's rows and those of the target exclude each other; mode=replace removes rows the backup does not have"
+)
+
+
+@contextmanager
+def restoring(what: str, *, denied: str = "the role of the target connection needs this right") -> Iterator[None]:
+    """Raise our errors instead of psycopg's for statements that write into a restore's target.
+
+    Raises:
+        DatabaseUnavailable: the connection was lost, the disk is full, or the server has a passing problem.
+        RestoreFailed: the target refused.
+    """
+    try:
+        yield
+    except pg.InsufficientPrivilege as error:
+        raise RestoreFailed(f"{what}: {message(error)}", hint=denied) from None
+    except pg.DiskFull as error:
+        raise DatabaseUnavailable(f"{what}: {message(error)}", hint="free space on the disk of the target") from None
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailable(
+            f"{what}: {message(error)}", hint="check that the target is up and reachable; its log says why it hung up"
+        ) from None
+    except psycopg.Error as error:
+        raise RestoreFailed(f"{what}: {_named(error)}", hint=_refusal_hint(error)) from None
+
+
+def _named(error: psycopg.Error) -> str:
+    """The message; of a broken constraint its name and table, which quote no row."""
+    if (error.sqlstate or "")[:2] == _CONSTRAINTS and error.diag.table_name:
+        name = error.diag.constraint_name or error.diag.column_name or "not null"
+        return f"{type(error).__name__} by {name} of table {error.diag.table_name}"
+    return message(error)
+
+
+def _refusal_hint(error: psycopg.Error) -> str:
+    return _CONSTRAINT_HINT if (error.sqlstate or "")[:2] == _CONSTRAINTS else "see the log of the database server"

@@ -6,6 +6,7 @@ from typing import Any
 from psycopg import sql
 
 from include.disaster_recovery.errors import DescriptionFailed
+from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.errors import translated
 from include.disaster_recovery.postgres.pg_dump import PgDump, dump_section
 from include.disaster_recovery.postgres.queries import statement
@@ -46,17 +47,27 @@ _WHOLE_SCHEMAS = """(
 _NO_DETAILS = ("''", "''", "'[]'::json")
 
 
-def describe_catalogs(connection: Connection, schemas: Sequence[str]) -> dict[str, Any]:
+def describe_catalogs(
+    connection: Connection, schemas: Sequence[str], tables: Sequence[TableName] = ()
+) -> dict[str, Any]:
     """Every section read from the catalogs, inside the caller's snapshot transaction.
+
+    Args:
+        schemas: the schemas covered.
+        tables: tables of other schemas that are described as tables all the same (auth.users).
 
     Raises:
         DescriptionFailed: a catalog could not be read.
     """
-    described = {section: _section(connection, section, schemas) for section in SECTIONS}
+    wanted = {
+        "schemas": list(schemas),
+        "platform": PLATFORM_SCHEMAS,
+        "table_schemas": [table.schema_name for table in tables],
+        "table_names": [table.table_name for table in tables],
+    }
+    described = {section: _section(connection, section, wanted) for section in SECTIONS}
     has_migrations = connection.execute(statement("has_migrations")).fetchone()
-    described["migrations"] = (
-        _section(connection, "migrations", schemas) if has_migrations and has_migrations[0] else []
-    )
+    described["migrations"] = _section(connection, "migrations", wanted) if has_migrations and has_migrations[0] else []
     return described
 
 
@@ -100,7 +111,7 @@ def _published(publication: Mapping[str, Any]) -> list[str]:
     return [publication["definition"], *(member["definition"] for member in members if member["covered"])]
 
 
-def _section(connection: Connection, section: str, schemas: Sequence[str]) -> Any:
+def _section(connection: Connection, section: str, wanted: Mapping[str, list[str]]) -> Any:
     query: sql.SQL | sql.Composed = sql.SQL(statement(f"describe_{section}"))
     if section == "publications":
         modern = connection.info.server_version >= PUBLICATION_DETAILS_SINCE
@@ -109,7 +120,7 @@ def _section(connection: Connection, section: str, schemas: Sequence[str]) -> An
             columns=sql.SQL(columns), filter=sql.SQL(row_filter), schemas=sql.SQL(schemas_too)
         )
     with translated(f"description of {section}"):
-        row = connection.execute(query, {"schemas": list(schemas), "platform": PLATFORM_SCHEMAS}).fetchone()
+        row = connection.execute(query, wanted).fetchone()
     if row is None:
         raise DescriptionFailed(
             f"description of {section} is empty", hint="report this: the query always gives one row"

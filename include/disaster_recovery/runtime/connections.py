@@ -10,7 +10,8 @@ from airflow.sdk import BaseHook
 from airflow.sdk import Connection as AirflowConnection
 from botocore.config import Config
 
-from include.disaster_recovery.errors import SettingsError
+from include.disaster_recovery.errors import DatabaseUnavailable, SettingsError
+from include.disaster_recovery.postgres.identity import database_identity
 from include.disaster_recovery.postgres.session import Connection, connect
 from include.disaster_recovery.s3.store import Encryption, Store
 from include.disaster_recovery.settings import Settings, load_settings
@@ -18,6 +19,7 @@ from include.disaster_recovery.settings import Settings, load_settings
 log = logging.getLogger(__name__)
 
 SOURCE, STORE = "collabhunts_db", "collabhunts_s3"
+POSTGRES_TYPES = {"postgres", "postgresql"}
 LIBPQ_EXTRA = {
     "sslmode",
     "sslrootcert",
@@ -79,6 +81,55 @@ def source() -> Connection:
         SettingsError, DatabaseUnavailable: the connection is missing, or refused.
     """
     return connect(source_parameters(), name=SOURCE, application="collabhunts_backup")
+
+
+def target(conn_id: str) -> Connection:
+    """A session on the database to restore into.
+
+    Raises:
+        SettingsError, DatabaseUnavailable: the connection is missing, of another type, or refused.
+    """
+    return connect(_target_parameters(conn_id), name=conn_id, application="collabhunts_restore")
+
+
+def target_text(conn_id: str) -> str:
+    """host:port/database of a target, for people.
+
+    Raises:
+        SettingsError: the Airflow connection is missing, or of another type.
+    """
+    named = _target_parameters(conn_id)
+    return f"{named.get('host', 'localhost')}:{named.get('port', '5432')}/{named.get('dbname', '')}"
+
+
+def is_source(connection: Connection, conn_id: str) -> bool:
+    """Whether the target's session is in the source database. A source that cannot be reached is not the target.
+
+    Raises:
+        DatabaseUnavailable: the session was lost.
+    """
+    if conn_id == SOURCE:
+        return True
+    found = database_identity(connection)
+    try:
+        with source() as other:
+            return database_identity(other) == found
+    except (SettingsError, DatabaseUnavailable) as error:
+        log.warning("the target is not the source database, which is out of reach: %s", error.fact)
+        return False
+
+
+def _target_parameters(conn_id: str) -> dict[str, str]:
+    try:
+        connection = _connection(conn_id)
+    except SettingsError as error:
+        raise SettingsError(f"target_conn_id is {conn_id}: {error.fact}", hint=error.hint) from None
+    if connection.conn_type not in POSTGRES_TYPES:
+        raise SettingsError(
+            f"target_conn_id is {conn_id}: that Airflow connection is of type {connection.conn_type}",
+            hint="name a connection of type postgres",
+        )
+    return libpq_parameters(connection)
 
 
 class _AllowedExtraHook(S3Hook):

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk.configuration import conf
 
-from include.disaster_recovery.errors import PreflightFailed
+from include.disaster_recovery.errors import PreflightFailed, RestoreRefused
 from include.disaster_recovery.model import BackupType, Snapshot
 from include.disaster_recovery.steps.backup.holding import TaskStates
 
@@ -17,14 +17,41 @@ def now() -> datetime:
 
 
 def backup_type(dag_run: Any) -> BackupType:
-    """`manual` for a run somebody triggered, else `scheduled`."""
-    return "manual" if str(getattr(dag_run.run_type, "value", dag_run.run_type)) == "manual" else "scheduled"
+    """`manual` for a run that somebody, or a restore, triggered; else `scheduled`."""
+    kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    return "manual" if kind in {"manual", "operator_triggered"} else "scheduled"
 
 
 def triggered_by(dag_run: Any) -> str | None:
     """Who triggered the run, where Airflow knows."""
     name = getattr(dag_run, "triggering_user_name", None)
     return str(name) if name else None
+
+
+def is_running(ti: Any) -> Callable[[str], bool]:
+    """Tells whether another run of this DAG is at work, by its run id; False for one that Airflow does not know."""
+
+    def ask(run_id: str) -> bool:
+        if run_id == ti.run_id:
+            return False  # an earlier try of this run; the lock on the target tells whether it is still alive
+        return bool(ti.get_dr_count(dag_id=ti.dag_id, run_ids=[run_id], states=["running"]))
+
+    return ask
+
+
+def approver(ti: Any, task_id: str) -> str | None:
+    """Who approved, as Airflow knows them; None where nobody was asked, or the task was marked as success by hand.
+
+    Raises:
+        RestoreRefused: the answer was a rejection.
+    """
+    answer = ti.xcom_pull(task_ids=task_id)
+    if answer is None:
+        return None
+    if "Approve" not in answer["chosen_options"]:
+        raise RestoreRefused("the restore was rejected", hint="trigger it again to be asked again")
+    user = answer.get("responded_by_user") or {}
+    return str(user.get("name") or user.get("id") or "unknown")
 
 
 def published_snapshot(ti: Any, task_id: str) -> Callable[[], Snapshot | None]:

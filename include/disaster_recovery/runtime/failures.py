@@ -43,6 +43,12 @@ def record_failure(context: Mapping[str, Any]) -> None:
         log.error("backup run %s failed: %s", dag_run.run_id, error)
 
 
+def log_failure(context: Mapping[str, Any]) -> None:
+    """Callback of failed restores: one line in the log. The history holds backups, a restore leaves nothing in it."""
+    error = _one_line(context.get("exception") or _run_reason(context), context)
+    log.error("restore run %s failed: %s", context["dag_run"].run_id, error)
+
+
 def _one_line(error: object, context: Mapping[str, Any]) -> str:
     """`task: fact; hint: …`. Errors that are not ours are named by type only: their text may quote rows."""
     ti = context.get("task_instance") or context.get("ti")
@@ -51,7 +57,7 @@ def _one_line(error: object, context: Mapping[str, Any]) -> str:
         return f"{where}{error.fact}; hint: {error.hint}"
     if isinstance(error, BaseException):
         return f"{where}{type(error).__name__}; hint: see the task's log in Airflow"
-    return f"{where}{error}; hint: see the run's tasks in Airflow, then trigger the backup again"
+    return f"{where}{error}; hint: see the run's tasks in Airflow, then trigger it again"
 
 
 def _run_reason(context: Mapping[str, Any]) -> str:

@@ -1,6 +1,9 @@
 """Reading a document's own description from its end, as with ZIP and Parquet."""
 
+import json
 from functools import partial
+from hashlib import sha256
+from typing import Any
 
 from include.disaster_recovery.backup_key import compression_of
 from include.disaster_recovery.document import LOCATOR_SIZE, Manifest, parse_locator, parse_manifest
@@ -30,3 +33,23 @@ def read_manifest(store: Store, key: str, size: int) -> tuple[Manifest, str]:
         return parse_manifest(stored, locator, partial(expand, compression=compression)), locator.manifest_sha256
     except ValueError as error:
         raise DocumentError(f"{key} cannot be read from its end: {error}", hint="choose another backup key") from None
+
+
+def read_section(store: Store, key: str, manifest: Manifest, name: str) -> dict[str, Any]:
+    """A section of a stored document (`metadata`, `schema`, `edge_functions`), held against its SHA-256.
+
+    Raises:
+        DocumentError: the document has no such section, or its bytes are damaged.
+        StoreRefused, StoreUnavailable: a request failed.
+    """
+    section = manifest.sections.get(name)
+    if section is None:
+        raise DocumentError(f"{key} has no section {name}", hint="choose another backup key")
+    stored = store.read(key, section.offset, section.length)
+    if sha256(stored).hexdigest() != section.sha256:
+        raise DocumentError(f"{key}: section {name} is damaged: its SHA-256 differs", hint="choose another backup key")
+    try:
+        found: dict[str, Any] = json.loads(expand(stored, manifest.compression))
+    except ValueError as error:
+        raise DocumentError(f"{key}: section {name} is malformed: {error}", hint="choose another backup key") from None
+    return found

@@ -1,4 +1,5 @@
--- {table: {columns, constraints, indexes, grants, rls, …}} for ordinary, partitioned and foreign tables
+-- {table: {columns, constraints, indexes, grants, rls, …}} for ordinary, partitioned and foreign tables of the schemas,
+-- and for those named one by one (auth.users)
 select coalesce(json_object_agg(name, item order by name), '{}')
 from (
     select case when n.nspname = 'public' then c.relname::text else n.nspname || '.' || c.relname end as name,
@@ -66,5 +67,13 @@ from (
         ) as item
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p', 'f') and n.nspname = any(%(schemas)s)
+    where c.relkind in ('r', 'p', 'f')
+        and (
+            n.nspname = any(%(schemas)s)
+            or exists (
+                select from rows from (pg_catalog.unnest(%(table_schemas)s::text[]), pg_catalog.unnest(%(table_names)s::text[]))
+                    as named (schema_name, table_name)
+                where named.schema_name = n.nspname and named.table_name = c.relname
+            )
+        )
 ) as tables

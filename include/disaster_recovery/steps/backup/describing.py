@@ -9,6 +9,7 @@ from typing import Any
 from include.disaster_recovery.document import text
 from include.disaster_recovery.model import BackupRun, Snapshot, StagedSection
 from include.disaster_recovery.postgres.pg_dump import find_pg_dump
+from include.disaster_recovery.postgres.probes import probe_rls
 from include.disaster_recovery.postgres.schema import describe_catalogs, describe_ddl
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import reading
@@ -38,9 +39,11 @@ def describe_schema(
     schemas = covered_schemas(settings, snapshot)
     dump = find_pg_dump(settings.postgres.pg_dump, server_major=connection.info.server_version // 10000)
     with reading(connection, snapshot.snapshot_id):
-        described = describe_catalogs(connection, schemas)
+        beyond = [table for table in snapshot.tables if table.schema_name not in schemas]
+        described = describe_catalogs(connection, schemas, beyond)
+        described["rls_probes"] = probe_rls(connection, snapshot.tables).to_json()
         described["ddl"] = describe_ddl(dump, parameters, described, schemas, snapshot.snapshot_id)
-    counts = {name: _count(section) for name, section in described.items() if name != "ddl"}
+    counts = {name: _count(section) for name, section in described.items() if name not in ("ddl", "rls_probes")}
     log.info("described schema: %s", ", ".join(f"{count} {name}" for name, count in counts.items()))
     return _stage(store, settings, run, "schema", described, counts, [], snapshot.snapshot_id)
 

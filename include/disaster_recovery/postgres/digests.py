@@ -1,0 +1,42 @@
+"""Content digests of stored rows, computed by Postgres over the very JSON that a backup would write of them."""
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from include.disaster_recovery.model import TableName
+from include.disaster_recovery.postgres.extract import DIGEST_MODULUS
+from include.disaster_recovery.postgres.row_json import Column, columns, row_expression
+from include.disaster_recovery.postgres.session import Connection
+
+_DIGEST = 'select count(*), (coalesce(sum(hashtextextended(j collate "C", 0)), 0))::text from ({}) as q'
+
+
+def named_columns(connection: Connection, table: TableName, names: Sequence[str]) -> list[Column]:
+    """The columns of a table by name, in the order asked for: that of the document.
+
+    Raises:
+        TableUnreadable, DatabaseUnavailable: the columns cannot be read.
+    """
+    found = {column.name: column for column in columns(connection, table)}
+    return [found[name] for name in names]
+
+
+def content_digest(connection: Connection, source: sql.Composable, table_columns: Sequence[Column]) -> tuple[int, str]:
+    """Rows and digest (16 hex digits) of `source`, a FROM item aliased `a`.
+
+    The digest does not depend on the order of rows: the sum of `hashtextextended(row_json, 0)` modulo 2**64.
+    """
+    query = sql.SQL(_DIGEST).format(row_expression(table_columns, source=source))
+    row = connection.execute(query).fetchone() or (0, "0")
+    return int(str(row[0])), hexadecimal(int(str(row[1])))
+
+
+def hexadecimal(total: int) -> str:
+    """A sum of row hashes as a digest."""
+    return f"{total % DIGEST_MODULUS:016x}"
+
+
+def summed(digests: Sequence[str]) -> str:
+    """The digest of a table from those of its fragments."""
+    return hexadecimal(sum(int(digest, 16) for digest in digests))

@@ -1,0 +1,94 @@
+"""Sequences and identities move past the highest value, inside the restore's transaction."""
+
+from collections.abc import Mapping, Sequence
+
+from psycopg import sql
+
+from include.disaster_recovery.model import TableName, Value
+from include.disaster_recovery.postgres.errors import restoring
+from include.disaster_recovery.postgres.queries import statement
+from include.disaster_recovery.postgres.session import Connection
+from include.disaster_recovery.postgres.snapshot import relation
+from include.disaster_recovery.table_selection import table_name
+
+
+class _Sequence(Value):
+    """A sequence of the target and the column that owns it, if one does."""
+
+    schema_name: str
+    name: str
+    increment: int
+    least: int
+    greatest: int
+    last_value: int | None
+    is_owned: bool
+    table_schema: str | None
+    table_name: str | None
+    column_name: str | None
+
+
+def move_past(
+    connection: Connection, tables: Sequence[TableName], remembered: Mapping[tuple[str, str], int | None]
+) -> list[str]:
+    """Move the sequences of the tables, and those without a table, to the furthest value known; never back.
+
+    Args:
+        tables: those restored.
+        remembered: last values by schema and name, as the document has them.
+
+    Returns:
+        One line for each sequence that moved.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the target refused.
+    """
+    parameters = {
+        "table_schemas": [t.schema_name for t in tables],
+        "table_names": [t.table_name for t in tables],
+        "schemas": [schema for schema, _ in remembered],
+        "names": [name for _, name in remembered],
+    }
+    with restoring("sequences of the target cannot be read"):
+        rows = connection.execute(statement("sequences_of_tables"), parameters).fetchall()
+    found = [_Sequence.model_validate(dict(zip(_Sequence.model_fields, row, strict=True))) for row in rows]
+    moved = []
+    # What is owned moves first: an ALTER SEQUENCE may still fail, a bare setval could not be rolled back.
+    for each in sorted(found, key=lambda sequence: not sequence.is_owned):
+        wanted = _furthest(connection, each, remembered.get((each.schema_name, each.name)))
+        if wanted is not None and wanted != each.last_value:
+            _move(connection, each, wanted)
+            moved.append(f"sequence {each.schema_name}.{each.name}: {each.last_value} -> {wanted}")
+    return moved
+
+
+def _furthest(connection: Connection, sequence: _Sequence, remembered: int | None) -> int | None:
+    values = [sequence.last_value, remembered, _furthest_row(connection, sequence)]
+    known = [value for value in values if value is not None and sequence.least <= value <= sequence.greatest]
+    further = max if sequence.increment > 0 else min
+    return further(known) if known else None
+
+
+def _furthest_row(connection: Connection, sequence: _Sequence) -> int | None:
+    if sequence.column_name is None or sequence.table_name is None or sequence.table_schema is None:
+        return None
+    query = sql.SQL("select {}({})::bigint from {}").format(
+        sql.SQL("max" if sequence.increment > 0 else "min"),
+        sql.Identifier(sequence.column_name),
+        relation(table_name(sequence.table_schema, sequence.table_name)),
+    )
+    with restoring(f"highest value of {sequence.table_name}.{sequence.column_name} cannot be read"):
+        row = connection.execute(query).fetchone()
+    return None if row is None or row[0] is None else int(str(row[0]))
+
+
+def _move(connection: Connection, sequence: _Sequence, value: int) -> None:
+    """RESTART gives the sequence a new file inside this transaction, so that the setval behind it rolls back too."""
+    name = sql.Identifier(sequence.schema_name, sequence.name)
+    with restoring(f"sequence {sequence.schema_name}.{sequence.name} cannot be moved to {value}"):
+        if sequence.is_owned:
+            connection.execute(sql.SQL("alter sequence {} restart").format(name))
+        connection.execute(
+            sql.SQL("select pg_catalog.setval({}, {}, true)").format(
+                sql.Literal(name.as_string(connection)), sql.Literal(value)
+            )
+        )

@@ -1,0 +1,237 @@
+"""The schema a restore owns in its target: staged rows, the ledger of what is loaded and applied, the undo log.
+
+Its comment is the owner mark: what bears none is never dropped.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+
+from include.disaster_recovery.errors import RestoreInProgress, StagingDiffers
+from include.disaster_recovery.model import TableName
+from include.disaster_recovery.postgres.errors import message, restoring
+from include.disaster_recovery.postgres.queries import statement
+from include.disaster_recovery.postgres.session import Connection
+from include.disaster_recovery.postgres.snapshot import relation
+from include.disaster_recovery.restore_model import LoadedFragment, RestoreRun, TableDiff, TablePlan
+
+SCHEMA_PREFIX = "collabhunts_restore_"
+MARK = "collabhunts restore "
+RESTORE_LOCK = 0x436F6C6C61623272  # advisory lock of a restore's writing steps in the target: "Collab2r" in ASCII
+_LOADED = (
+    "create table {schema}.loaded (table_name text, part int, rows bigint, digest text, content_digest text,"
+    " primary key (table_name, part))"
+)
+_APPLIED = (
+    "create table {schema}.applied (table_name text primary key, position int, inserted bigint, updated bigint,"
+    " deleted bigint, unchanged bigint)"
+)
+_UNDO = "create table {schema}.undo (position int generated always as identity primary key, statement text not null)"
+_LEDGERS = ("create schema {schema}", _LOADED, _APPLIED, _UNDO)
+
+
+@contextmanager
+def locked(connection: Connection, *, shared: bool = False) -> Iterator[None]:
+    """Keep other restores out of this target: exclusive for whoever changes it, shared for loads.
+
+    Raises:
+        RestoreInProgress: another restore, or an earlier try of this task, is at work.
+        DatabaseUnavailable: the connection was lost.
+    """
+    kind = "_shared" if shared else ""
+    with restoring("lock of the target"):
+        row = connection.execute(f"select pg_try_advisory_lock{kind}({RESTORE_LOCK})").fetchone()
+    if not row or not row[0]:
+        raise RestoreInProgress(
+            "another restore, or an earlier try of this one, is at work in the target",
+            hint="wait until it is done, or end its session in pg_stat_activity",
+        )
+    try:
+        yield
+    finally:
+        if not connection.closed and not connection.info.transaction_status:
+            connection.execute(f"select pg_advisory_unlock{kind}({RESTORE_LOCK})")
+
+
+def create(connection: Connection, run: RestoreRun) -> None:
+    """Make the schema of a run, with its mark and its ledgers.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the target refused.
+    """
+    schema = sql.Identifier(run.staging_schema)
+    mark = sql.Literal(MARK + json.dumps({"run_id": run.run_id, "backup": run.key}))
+    denied = "grant the role CREATE on the database"
+    with restoring(f"schema {run.staging_schema} cannot be created", denied=denied), connection.transaction():
+        for ledger in _LEDGERS:
+            connection.execute(sql.SQL(ledger).format(schema=schema))
+        connection.execute(sql.SQL("comment on schema {} is {}").format(schema, mark))
+
+
+def require(connection: Connection, run: RestoreRun) -> None:
+    """Check that the run's schema is still there.
+
+    Raises:
+        StagingDiffers: it is gone: cleaned up by another restore.
+    """
+    if all(schema != run.staging_schema for schema, _ in marked(connection)):
+        raise StagingDiffers(
+            f"schema {run.staging_schema} is gone", hint="trigger a new restore; the target is as it was"
+        )
+
+
+def marked(connection: Connection) -> list[tuple[str, str]]:
+    """Every schema with our mark in this database, and the id of the run that made it."""
+    with restoring("list of staging schemas"):
+        rows = connection.execute(
+            statement("staging_schemas"), {"prefix": f"{SCHEMA_PREFIX}%".replace("_", r"\_"), "mark": f"{MARK}%"}
+        ).fetchall()
+    return [(str(schema), str(json.loads(str(comment).removeprefix(MARK)).get("run_id"))) for schema, comment in rows]
+
+
+def drop(connection: Connection, schema: str) -> None:
+    """Drop a staging schema with all that is in it; one that is gone already is no error.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the target refused.
+    """
+    with restoring(f"schema {schema} cannot be dropped"):
+        connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
+
+
+def create_table(connection: Connection, run: RestoreRun, plan: TablePlan) -> None:
+    """Make the empty staging table of a table: the document's columns, no constraints, not logged.
+
+    The names of types are the target's own quoting, see `PlannedColumn.type`.
+    """
+    fields = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type)) for column in plan.columns
+    )
+    name = sql.Identifier(run.staging_schema, plan.staged_as)
+    with restoring(f"staging of table {plan.name} cannot be created"):
+        connection.execute(sql.SQL("create unlogged table {} ({})").format(name, fields))
+
+
+def destination(run: RestoreRun, plan: TablePlan) -> TableName:
+    """Where the rows of a table are loaded: its staging table, or the table itself."""
+    if plan.direct:
+        return plan.table
+    return TableName(schema_name=run.staging_schema, table_name=plan.staged_as, name_in_document=plan.name)
+
+
+def source(run: RestoreRun, plan: TablePlan) -> TableName:
+    """Where the rows are that go into the target: staged, and converted where types have changed since."""
+    name = f"{plan.staged_as}_converted" if plan.is_converted else plan.staged_as
+    return TableName(schema_name=run.staging_schema, table_name=name, name_in_document=plan.name)
+
+
+def convert(connection: Connection, run: RestoreRun, plan: TablePlan) -> None:
+    """Make the staged rows rows of the target's types. A value that does not fit is an error, never cut off.
+
+    The cast goes through text to the type without length; length and precision are then applied by the assignment,
+    which refuses what an explicit cast would truncate in silence.
+
+    Raises:
+        StagingDiffers: a value does not fit.
+        RestoreFailed, DatabaseUnavailable: the target refused.
+    """
+    names = [column.name for column in plan.restored]
+    into, columns = relation(source(run, plan)), sql.SQL(", ").join(map(sql.Identifier, names))
+    values = sql.SQL(", ").join(
+        sql.SQL("{}::text::{}").format(sql.Identifier(column.name), sql.SQL(column.target_type or ""))
+        if column.converted
+        else sql.Identifier(column.name)
+        for column in plan.restored
+    )
+    with restoring(f"table {plan.name} cannot be converted to the types of the target"), connection.transaction():
+        connection.execute(sql.SQL("drop table if exists {}").format(into))
+        connection.execute(
+            sql.SQL("create unlogged table {} as select {} from {} with no data").format(
+                into, columns, relation(plan.table)
+            )
+        )
+        try:
+            connection.execute(
+                sql.SQL("insert into {} select {} from {}").format(into, values, relation(destination(run, plan)))
+            )
+        except psycopg.DataError as error:
+            raise StagingDiffers(
+                f"table {plan.name}: a value of the backup does not fit the target's type: {message(error)}",
+                hint="widen the column, or restore with restore_schema into an empty database",
+            ) from None
+
+
+def begin_load(connection: Connection, run: RestoreRun, table: str, part: int) -> LoadedFragment | None:
+    """Claim a fragment inside the load's transaction; what an earlier try has committed of it, if any.
+
+    A try that is still at work holds the ledger's row, so the second waits until it has ended.
+    """
+    ledger = sql.Identifier(run.staging_schema, "loaded")
+    claim = sql.SQL("insert into {} values ({}, {}) on conflict do nothing").format(
+        ledger, sql.Literal(table), sql.Literal(part)
+    )
+    with restoring(f"table {table}, fragment {part} cannot be claimed"):
+        if connection.execute(claim).rowcount:
+            return None
+        found = sql.SQL(
+            "select table_name, part, rows, digest, content_digest from {} where (table_name, part) = ({}, {})"
+        )
+        row = connection.execute(found.format(ledger, sql.Literal(table), sql.Literal(part))).fetchone()
+    return LoadedFragment.model_validate(dict(zip(LoadedFragment.model_fields, row or (), strict=True)))
+
+
+def end_load(connection: Connection, run: RestoreRun, loaded: LoadedFragment) -> None:
+    """Write what was loaded into the claimed row of the ledger."""
+    query = sql.SQL(
+        "update {} set rows = {}, digest = {}, content_digest = {} where (table_name, part) = ({}, {})"
+    ).format(
+        sql.Identifier(run.staging_schema, "loaded"),
+        *map(sql.Literal, (loaded.rows, loaded.digest, loaded.content_digest, loaded.table, loaded.part)),
+    )
+    with restoring(f"table {loaded.table}, fragment {loaded.part} cannot be recorded"):
+        connection.execute(query)
+
+
+def record_applied(connection: Connection, run: RestoreRun, done: Sequence[TableDiff]) -> None:
+    """Write what was done, inside the transaction that does it."""
+    for position, each in enumerate(done):
+        values = (each.table, position, each.insert, each.update, each.delete, each.unchanged)
+        connection.execute(
+            sql.SQL("insert into {} values ({})").format(
+                sql.Identifier(run.staging_schema, "applied"), sql.SQL(", ").join(map(sql.Literal, values))
+            )
+        )
+
+
+def applied(connection: Connection, schema: str) -> list[TableDiff]:
+    """What a committed apply has done; empty if there is none."""
+    with restoring("ledger of the restore"):
+        query = sql.SQL("select table_name, inserted, updated, deleted, unchanged from {} order by position")
+        rows = connection.execute(query.format(sql.Identifier(schema, "applied"))).fetchall()
+    return [TableDiff.model_validate(dict(zip(TableDiff.model_fields, row, strict=True))) for row in rows]
+
+
+def record_undo(connection: Connection, schema: str, statements: Sequence[str]) -> None:
+    """Note what would undo a rebuilt schema, inside the transaction that rebuilds it."""
+    for each in statements:
+        connection.execute(
+            sql.SQL("insert into {} (statement) values ({})").format(sql.Identifier(schema, "undo"), sql.Literal(each))
+        )
+
+
+def undo(connection: Connection, schema: str) -> int:
+    """Undo what a restore has created in vain, the last first, in one transaction; returns how many statements.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the target refused.
+    """
+    log = sql.Identifier(schema, "undo")
+    with restoring(f"what restore {schema} has created cannot be removed"), connection.transaction():
+        rows = connection.execute(sql.SQL("select statement from {} order by position desc").format(log)).fetchall()
+        for (each,) in rows:
+            connection.execute(str(each).encode())
+        connection.execute(sql.SQL("delete from {}").format(log))
+    return len(rows)

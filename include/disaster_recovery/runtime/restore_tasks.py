@@ -1,0 +1,196 @@
+"""The tasks of `collabhunts_restore`: JSON in, one step of the restore, JSON out (XCom carries JSON, never a row)."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowSkipException
+from pydantic import ValidationError
+
+from include.disaster_recovery.errors import RestoreRefused
+from include.disaster_recovery.postgres.session import Connection
+from include.disaster_recovery.restore_model import (
+    LoadedFragment,
+    LoadUnit,
+    Outcome,
+    RestorePlan,
+    RestoreRequest,
+    StagedTable,
+    TableDiff,
+)
+from include.disaster_recovery.runtime import approval, context
+from include.disaster_recovery.runtime.connections import is_source, settings, store, target, target_text
+from include.disaster_recovery.steps.restore import (
+    applying,
+    checking,
+    cleaning,
+    comparing,
+    diffing,
+    loading,
+    planning,
+    rebuilding,
+)
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+OUTCOMES: tuple[Outcome, ...] = ("passed", "skipped", "failed")
+APPROVE, BACK_UP = "approve", "back_up_target"
+
+
+def plan_restore() -> list[Json]:
+    """Open the restore; returns one unit a fragment, and pushes the plan that all further tasks go by."""
+    airflow = get_current_context()
+    ti, dag_run, request = airflow["ti"], airflow["dag_run"], _request(airflow["params"])
+    with target(request.target_conn_id) as connection:
+        plan, units = planning.plan_restore(
+            connection,
+            store(),
+            settings(),
+            request,
+            run_id=dag_run.run_id,
+            triggered_by=context.triggered_by(dag_run),
+            target_name=target_text(request.target_conn_id),
+            target_is_source=is_source(connection, request.target_conn_id),
+            is_active=context.is_running(ti),
+            now=context.now(),
+        )
+    ti.xcom_push(key="plan", value=plan.to_json())
+    return [unit.to_json() for unit in units]
+
+
+def is_rebuild_wanted(params: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether the schema is to be rebuilt, and why not: a dry run leaves even an empty target as it is."""
+    request = _request(params)
+    if request.dry_run:
+        return False, "a dry run does not create anything outside its staging schema"
+    return request.restore_schema, "restore_schema is off"
+
+
+def rebuild_schema(plan: Json) -> Json:
+    """Create what the tables need, and the tables."""
+    planned = RestorePlan.model_validate(plan)
+    with _session(planned) as connection:
+        return rebuilding.rebuild_schema(connection, store(), planned).to_json()
+
+
+def load(plan: Json, unit: Json) -> Json:
+    """Load one fragment."""
+    planned = RestorePlan.model_validate(plan)
+    with _session(planned) as connection:
+        return loading.load(connection, store(), planned, LoadUnit.model_validate(unit)).to_json()
+
+
+def check_staging(plan: Json) -> list[Json]:
+    """Hold what was loaded against the manifest."""
+    planned = RestorePlan.model_validate(plan)
+    found = get_current_context()["ti"].xcom_pull(task_ids="load") or []  # in one call, not one by one
+    loaded = [LoadedFragment.model_validate(each) for each in found]
+    with _session(planned) as connection:
+        return [table.to_json() for table in checking.check_staging(connection, planned, loaded)]
+
+
+def diff(plan: Json) -> list[Json]:
+    """Count what would change; pushes how an approver is asked."""
+    planned, ti = RestorePlan.model_validate(plan), get_current_context()["ti"]
+    with _session(planned) as connection:
+        diffs = diffing.diff(connection, planned)
+    ti.xcom_push(key="subject", value=approval.subject(planned))
+    ti.xcom_push(key="body", value=approval.body(planned, diffs))
+    return [each.to_json() for each in diffs]
+
+
+def choose(plan: Json) -> str | None:
+    """The task to go on with; None ends the run here."""
+    planned = RestorePlan.model_validate(plan)
+    if planned.run.request.dry_run:
+        log.info("dry run: the differences are in the log of diff, the target is not changed")
+        return None
+    return APPROVE if approval.is_needed(planned) else BACK_UP
+
+
+def skip_unless_backup_needed(airflow: Mapping[str, Any]) -> None:
+    """Skip the backup of a target that is not the source, or has nothing to lose.
+
+    An empty source must not be backed up: that backup would be the `latest`.
+
+    Raises:
+        AirflowSkipException: no backup is needed.
+    """
+    plan = RestorePlan.model_validate(airflow["ti"].xcom_pull(task_ids="plan_restore", key="plan"))
+    if not plan.run.target_is_source:
+        raise AirflowSkipException("the target is not the source database")
+    if approval.is_nothing_to_lose(plan):
+        raise AirflowSkipException("every table to restore is empty: there is nothing to back up")
+    log.info("backing up the source database first; to repeat this restore later, give the key %s", plan.run.key)
+
+
+def apply(plan: Json, diffed: Iterable[Json]) -> list[Json]:
+    """Apply in one transaction. Where approval was needed, only the differences that were approved."""
+    planned = RestorePlan.model_validate(plan)
+    approved = [TableDiff.model_validate(each) for each in diffed] if approval.is_needed(planned) else None
+    if approved is not None:
+        log.info("approved by %s", _approver())
+    with _session(planned) as connection:
+        return [each.to_json() for each in applying.apply(connection, store(), planned, approved)]
+
+
+def compare(plan: Json, staged: Iterable[Json], applied: Iterable[Json]) -> Json:
+    """Prove that the target is what the backup says; the report is kept whatever it says.
+
+    Raises:
+        ComparisonFailed: it is not.
+    """
+    planned = RestorePlan.model_validate(plan)
+    with _session(planned) as connection:
+        report = comparing.compare(
+            connection,
+            store(),
+            planned,
+            [StagedTable.model_validate(each) for each in staged],
+            [TableDiff.model_validate(each) for each in applied],
+            approved_by=_approver(),
+            skipped_objects=_skipped_objects(),
+            started_at=planned.run.opened_at,
+            now=context.now,
+        )
+    get_current_context()["ti"].xcom_push(key="report", value=report.to_json())
+    log.info("the report is kept as %s", comparing.write_report(store(), settings().s3.prefix, report))
+    comparing.require_equal(report)
+    return {outcome: len(report.subjects(outcome)) for outcome in OUTCOMES}
+
+
+def cleanup() -> None:
+    """Remove what this run has left in the target; nothing where it was never opened."""
+    plan = get_current_context()["ti"].xcom_pull(task_ids="plan_restore", key="plan")
+    if plan is None:
+        log.info("the restore was never opened: there is nothing to remove")
+        return
+    planned = RestorePlan.model_validate(plan)
+    with _session(planned) as connection:
+        cleaning.clean_up(connection, store(), settings(), planned.run)
+
+
+def _skipped_objects() -> list[str]:
+    rebuilt = get_current_context()["ti"].xcom_pull(task_ids="rebuild_schema")
+    return [] if rebuilt is None else list(rebuilt["skipped"])
+
+
+def _request(params: Mapping[str, Any]) -> RestoreRequest:
+    try:
+        return RestoreRequest.model_validate({name: params[name] for name in RestoreRequest.model_fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RestoreRefused(
+            f"{'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg']}",
+            hint="trigger the restore again with another value",
+        ) from None
+
+
+def _session(plan: RestorePlan) -> Connection:
+    return target(plan.run.request.target_conn_id)
+
+
+def _approver() -> str | None:
+    return context.approver(get_current_context()["ti"], APPROVE)

@@ -1,0 +1,46 @@
+"""Leases: while a restore reads a backup, an object beside it says so, and retention leaves the backup alone."""
+
+import json
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from include.disaster_recovery.s3.store import Store
+
+FOLDER = "in-use/"
+LASTING = timedelta(days=7)  # a lease whose run was killed and never cleaned up stops counting then
+
+
+def lease_key(prefix: str, key: str, run_id: str) -> str:
+    """Where the lease of a run on a backup stands; the run's id is hashed, as it may hold any character."""
+    return f"{prefix}{FOLDER}{key.removeprefix(prefix)}.{sha256(run_id.encode()).hexdigest()[:16]}"
+
+
+def take(store: Store, prefix: str, key: str, run_id: str, now: datetime) -> None:
+    """Protect a backup for the time of a run; taking it again renews it.
+
+    Raises:
+        StoreRefused, StoreUnavailable: the lease cannot be written.
+    """
+    content = {"backup": key, "run_id": run_id, "taken_at": now.isoformat()}
+    store.put(lease_key(prefix, key, run_id), json.dumps(content).encode())
+
+
+def release(store: Store, prefix: str, key: str, run_id: str) -> None:
+    """End the protection; one that is gone already is no error.
+
+    Raises:
+        StoreRefused, StoreUnavailable: the request failed.
+    """
+    store.delete([lease_key(prefix, key, run_id)])
+
+
+def in_use(store: Store, prefix: str, now: datetime) -> set[str]:
+    """The keys of backups that some run is reading.
+
+    Raises:
+        StoreRefused, StoreUnavailable: a request failed.
+    """
+    folder = f"{prefix}{FOLDER}"
+    heads = [head for lease in store.keys(folder) if (head := store.head(lease)) is not None]
+    live = [head.key for head in heads if now - head.modified < LASTING]
+    return {prefix + key.removeprefix(folder).rpartition(".")[0] for key in live}

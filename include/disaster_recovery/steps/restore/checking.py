@@ -1,0 +1,71 @@
+"""Prove what is staged against the manifest, before the target is touched."""
+
+import logging
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from include.disaster_recovery.errors import StagingDiffers
+from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres.digests import content_digest, named_columns, summed
+from include.disaster_recovery.postgres.errors import restoring
+from include.disaster_recovery.postgres.session import Connection
+from include.disaster_recovery.postgres.target import rows_of
+from include.disaster_recovery.restore_model import LoadedFragment, RestorePlan, StagedTable, TablePlan
+
+log = logging.getLogger(__name__)
+
+_ALIAS = sql.SQL(" as a")
+
+
+def check_staging(connection: Connection, plan: RestorePlan, loaded: Sequence[LoadedFragment]) -> list[StagedTable]:
+    """Count and digest every loaded table anew; convert values where the target's types have changed.
+
+    Raises:
+        StagingDiffers: rows or digest of a table are not the manifest's, or the staging schema is gone.
+        RestoreFailed, DatabaseUnavailable: the tables cannot be read.
+    """
+    staging.require(connection, plan.run)
+    tables = [table for table in plan.tables if not (table.direct and plan.run.request.dry_run)]
+    checked = [
+        _check(connection, plan, table, [each for each in loaded if each.table == table.name]) for table in tables
+    ]
+    log.info("checked %d tables, %d rows: as in the manifest", len(checked), sum(each.rows for each in checked))
+    return checked
+
+
+def _check(
+    connection: Connection, plan: RestorePlan, table: TablePlan, loaded: Sequence[LoadedFragment]
+) -> StagedTable:
+    parsed = summed([each.content_digest for each in loaded])
+    stores_all = not table.direct or len(table.restored) == len(table.columns)
+    names = [column.name for column in (table.columns if stores_all else table.restored)]
+    rows, digest = _stored(connection, plan, table, names)
+    wanted = table.digest if stores_all else parsed  # a generated column of a new table is Postgres' own to compute
+    if (rows, digest) != (table.row_count, wanted):
+        raise StagingDiffers(
+            f"table {table.name} has {rows} rows with digest {digest} staged,"
+            f" the manifest says {table.row_count} with {wanted}",
+            hint="trigger a new restore; if it comes back, report it: the target is as it was",
+        )
+    if table.is_converted:
+        return _convert(connection, plan, table)
+    return StagedTable(table=table.name, rows=rows, content_digest=parsed)
+
+
+def _stored(connection: Connection, plan: RestorePlan, table: TablePlan, names: Sequence[str]) -> tuple[int, str]:
+    stored = staging.destination(plan.run, table)
+    rows = rows_of(stored, is_partitioned=table.is_partitioned)
+    with restoring(f"staging of table {table.name} cannot be read"):
+        return content_digest(connection, rows + _ALIAS, named_columns(connection, stored, names))
+
+
+def _convert(connection: Connection, plan: RestorePlan, table: TablePlan) -> StagedTable:
+    staging.convert(connection, plan.run, table)
+    converted = staging.source(plan.run, table)
+    names = [column.name for column in table.restored]
+    with restoring(f"staging of table {table.name} cannot be read"):
+        rows, digest = content_digest(
+            connection, rows_of(converted, is_partitioned=False) + _ALIAS, named_columns(connection, converted, names)
+        )
+    return StagedTable(table=table.name, rows=rows, content_digest=digest)

@@ -1,0 +1,33 @@
+"""What a restore would change, in rows, before anybody approves it."""
+
+import logging
+
+from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres.changes import differing
+from include.disaster_recovery.postgres.session import Connection
+from include.disaster_recovery.restore_model import RestorePlan, TableDiff, TablePlan
+
+log = logging.getLogger(__name__)
+
+
+def diff(connection: Connection, plan: RestorePlan) -> list[TableDiff]:
+    """Rows to insert, update and delete, table by table; the target is only read.
+
+    Raises:
+        StagingDiffers: the staging schema is gone.
+        RestoreFailed, DatabaseUnavailable: a table cannot be read.
+    """
+    staging.require(connection, plan.run)
+    found = [_diff(connection, plan, table) for table in plan.tables]
+    for each in found:
+        log.info(
+            "%s: %d to insert, %d to update, %d to delete, %d unchanged",
+            each.table, each.insert, each.update, each.delete, each.unchanged,
+        )  # fmt: skip
+    return found
+
+
+def _diff(connection: Connection, plan: RestorePlan, table: TablePlan) -> TableDiff:
+    if table.direct:
+        return TableDiff(table=table.name, insert=table.row_count, update=0, delete=0, unchanged=0)
+    return differing(connection, plan, table)

@@ -1,0 +1,233 @@
+"""Plan a restore: find the backup, hold its description against the target, refuse what cannot work, then open it.
+
+Everything is decided before anything is written; the first side effects are the run's own schema and its lease.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from include.disaster_recovery.backup_key import timestamp
+from include.disaster_recovery.document import Manifest
+from include.disaster_recovery.errors import RestoreInProgress, RestoreRefused
+from include.disaster_recovery.postgres import staging, target
+from include.disaster_recovery.postgres.digests import summed
+from include.disaster_recovery.postgres.errors import restoring
+from include.disaster_recovery.postgres.rebuild import require_empty
+from include.disaster_recovery.postgres.session import Connection
+from include.disaster_recovery.restore_model import LoadUnit, Quiet, RestorePlan, RestoreRequest, RestoreRun, TablePlan
+from include.disaster_recovery.restore_plan import (
+    HISTORY,
+    ForeignKey,
+    TargetTable,
+    described_references,
+    described_table,
+    differences,
+    order_tables,
+    plan_new_table,
+    plan_table,
+    problems,
+    reference_notes,
+    table_in_document,
+)
+from include.disaster_recovery.s3 import leases
+from include.disaster_recovery.s3.documents import read_manifest, read_section
+from include.disaster_recovery.s3.store import Store
+from include.disaster_recovery.settings import Settings
+from include.disaster_recovery.steps.restore.cleaning import remove_staging
+from include.disaster_recovery.steps.restore.finding import find_backup
+
+log = logging.getLogger(__name__)
+
+MANAGED = "auth"  # the schema beside the covered ones whose tables ride along
+
+
+def plan_restore(
+    connection: Connection,
+    store: Store,
+    settings: Settings,
+    request: RestoreRequest,
+    *,
+    run_id: str,
+    triggered_by: str | None,
+    target_name: str,
+    target_is_source: bool,
+    is_active: Callable[[str], bool],
+    now: datetime,
+) -> tuple[RestorePlan, list[LoadUnit]]:
+    """Plan and open a restore.
+
+    Args:
+        connection: the target.
+        run_id: Airflow's id of this run.
+        target_name: host:port/database, for people.
+        is_active: tells whether the restore of another run is still going on.
+
+    Raises:
+        RestoreRefused: a parameter, the backup or the target makes it impossible; every reason is named.
+        DocumentError: the document is truncated, foreign, damaged or of a newer version.
+        RestoreInProgress: another restore into this target is going on.
+        RestoreFailed, DatabaseUnavailable, StoreRefused, StoreUnavailable: a request failed.
+    """
+    found = find_backup(store, settings, request.backup_key)
+    manifest, manifest_sha256 = read_manifest(store, found.key, found.size)
+    run = RestoreRun(
+        run_id=run_id,
+        key=found.key,
+        size=found.size,
+        manifest_sha256=manifest_sha256,
+        request=request,
+        staging_schema=_staging_schema(now),
+        opened_at=now,
+        triggered_by=triggered_by,
+        target=target_name,
+        target_is_source=target_is_source,
+    )
+    schema = read_section(store, found.key, manifest, "schema")
+    plan = _Planner(connection, manifest, schema, run).plan()
+    _open(connection, store, settings, plan, is_active, now)
+    units = _units(plan, manifest)
+    log.info("restore of %s into %s: %d tables, %d fragments", run.key, run.target, len(plan.tables), len(units))
+    for note in plan.notes:
+        log.warning(note)
+    return plan, units
+
+
+def chosen_tables(manifest: Manifest, wanted: Sequence[str] | None) -> list[str]:
+    """The tables to restore, in document order.
+
+    Raises:
+        RestoreRefused: a table is not in the backup, or is the history.
+    """
+    if wanted is None:
+        return [name for name in manifest.tables if name != HISTORY]
+    names = [name.removeprefix("public.") for name in wanted]
+    if missing := [name for name in names if name not in manifest.tables]:
+        raise RestoreRefused(
+            f"tables {', '.join(missing)} are not in the backup", hint=f"it has: {', '.join(manifest.tables)}"
+        )
+    if HISTORY in names:
+        raise RestoreRefused(f"table {HISTORY} is never restored", hint="leave it out: the target keeps its history")
+    if not names:
+        raise RestoreRefused("tables is empty", hint="leave it unset for all tables, or name some")
+    return [name for name in manifest.tables if name in names]
+
+
+class _Planner:
+    """Holds a document against a target."""
+
+    def __init__(self, connection: Connection, manifest: Manifest, schema: Mapping[str, Any], run: RestoreRun) -> None:
+        self.connection, self.manifest, self.schema, self.run = connection, manifest, schema, run
+        self.schemas = [*schema.get("schemas", {}), MANAGED]
+        self.tables = {
+            name: table_in_document(name, self.schemas) for name in chosen_tables(manifest, run.request.tables)
+        }
+        self.described = {name: described_table(schema, name) for name in self.tables}
+
+    def plan(self) -> RestorePlan:
+        if self.run.request.restore_schema:
+            require_empty(self.connection, list(self.schema.get("schemas", {})))
+        names = list(self.tables.values())
+        found = target.target_tables(self.connection, names)
+        quiet = target.quiet_by(self.connection)
+        types = target.resolved_types(
+            self.connection, [c.type for name in found for c in self.described[name].columns or []]
+        )
+        self._refuse(found, types, quiet)
+        references = self._references(target.foreign_keys(self.connection, names), found)
+        ordered, cycles = order_tables(list(self.tables), references)
+        positions = {name: place for place, name in enumerate(self.manifest.tables, 1)}
+        return RestorePlan(
+            run=self.run,
+            tables=[self._table(name, positions[name], found.get(name), types, quiet) for name in ordered],
+            quiet=quiet,
+            notes=[
+                *reference_notes(cycles, references),
+                *(line for name in found for line in differences(self.described[name], found[name])),
+            ],
+        )
+
+    def _refuse(self, found: Mapping[str, TargetTable], types: Mapping[str, str], quiet: Quiet) -> None:
+        lines = [line for name in found for line in problems(self.described[name], found[name], types, quiet)]
+        if not self.run.request.restore_schema:
+            lines += [f"table {name}: the target does not have it" for name in self.tables if name not in found]
+        if lines:
+            raise RestoreRefused(
+                f"the backup does not fit the target {self.run.target}:\n  " + "\n  ".join(lines),
+                hint="mend the target, leave the tables out, or restore with restore_schema into an empty database",
+            )
+
+    def _references(self, keys: Sequence[ForeignKey], found: Mapping[str, TargetTable]) -> list[tuple[str, str]]:
+        """Referencing and referenced table of each key among the tables; of new tables as the document has them."""
+        existing = [(key.table.name_in_document, key.references.name_in_document) for key in keys]
+        new = [
+            pair
+            for name in self.tables
+            if name not in found
+            for pair in described_references(name, self.described[name])
+        ]
+        return [(at, to) for at, to in [*existing, *new] if at in self.tables and to in self.tables]
+
+    def _table(
+        self, name: str, position: int, found: TargetTable | None, types: Mapping[str, str], quiet: Quiet
+    ) -> TablePlan:
+        entry, described = self.manifest.tables[name], self.described[name]
+        facts: dict[str, Any] = {
+            "staged_as": f"t{position}",
+            "row_count": entry.row_count,
+            "digest": summed([fragment.digest for fragment in entry.fragments]),
+        }
+        if found is None:
+            return plan_new_table(described, self.tables[name], **facts)
+        empty = target.is_empty(self.connection, found.table, is_partitioned=found.kind == "p")
+        return plan_table(described, found, types, was_empty=empty, quiet=quiet, **facts)
+
+
+def _staging_schema(now: datetime) -> str:
+    moment = "".join(character for character in timestamp(now).lower() if character.isalnum())
+    return f"{staging.SCHEMA_PREFIX}{moment}_{secrets.token_hex(2)}"
+
+
+def _open(
+    connection: Connection,
+    store: Store,
+    settings: Settings,
+    plan: RestorePlan,
+    is_active: Callable[[str], bool],
+    now: datetime,
+) -> None:
+    """Remove what killed restores have left, then make this run's schema and lease."""
+    run = plan.run
+    with staging.locked(connection):
+        for schema, other in staging.marked(connection):
+            if other != run.run_id and is_active(other):
+                raise RestoreInProgress(
+                    f"restore run {other} into this target is going on",
+                    hint="wait for it, or end it in Airflow; then trigger this one again",
+                )
+            remove_staging(connection, schema)
+            log.warning("removed schema %s, left by restore run %s", schema, other)
+        leases.take(store, settings.s3.prefix, run.key, run.run_id, now)
+        try:
+            with restoring("staging cannot be created"), connection.transaction():
+                staging.create(connection, run)
+                for table in plan.tables:
+                    if not table.direct:
+                        staging.create_table(connection, run, table)
+        except BaseException:
+            leases.release(store, settings.s3.prefix, run.key, run.run_id)
+            raise
+
+
+def _units(plan: RestorePlan, manifest: Manifest) -> list[LoadUnit]:
+    """One unit a fragment, the largest first, so that none is left over at the end."""
+    units = [
+        LoadUnit(table=table.name, part=part, parts=len(fragments), fragment=fragment)
+        for table in plan.tables
+        for fragments in [manifest.tables[table.name].fragments]
+        for part, fragment in enumerate(fragments, 1)
+        if not (table.direct and plan.run.request.dry_run)
+    ]
+    return sorted(units, key=lambda unit: -unit.fragment.length)
