@@ -38,8 +38,9 @@ test: bootstrap ## Run the tests (PYTEST_ARGS="…" narrows them)
 	@exec $(VENV)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: bootstrap ## Peak memory of an extract task, a 1 GiB table against an empty one
-	@exec $(VENV)/python bench/extract_memory.py
+bench: bootstrap ## Peak memory of an extract task, and restore time next to pg_restore -j2 of the same data
+	@$(VENV)/python bench/extract_memory.py
+	@exec $(VENV)/python bench/restore_time.py
 
 .PHONY: check
 check: bootstrap ## Check format, lint, types, layers, compose file and shell scripts; changes nothing

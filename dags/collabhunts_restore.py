@@ -6,7 +6,7 @@ Only triggered by hand. Until `apply` commits, the target is exactly as it was; 
 | task | what it does | when it fails |
 |---|---|---|
 | `plan_restore` | reads the manifest, inspects the target, orders tables | names the parameter or what does not fit |
-| `rebuild_schema` | with `restore_schema`: the schema, into an empty target | what it created is removed again |
+| `rebuild_schema` | with `restore_schema`: the schema, if the target is empty (dry run: rehearsed) | it is undone |
 | `load` | one per fragment, in parallel, into a staging schema | retried, nothing is loaded twice |
 | `check_staging` | counts and digests equal the manifest | the backup is damaged: choose another |
 | `diff` | rows to insert, update, delete: in its log and in the request | |
@@ -91,7 +91,7 @@ with DAG(
     schedule=None,
     start_date=pendulum.datetime(2025, 1, 1, tz="UTC"),
     catchup=False,
-    allowed_run_types=["manual"],
+    allowed_run_types=["manual"],  # type: ignore[list-item]  # converted; the enum has no public home
     max_active_runs=1,
     params=PARAMS,
     default_args={
@@ -118,7 +118,7 @@ with DAG(
     def plan_restore() -> list[Json]:
         return tasks().plan_restore()
 
-    @task.run_if(lambda context: tasks().is_rebuild_wanted(context["params"]))
+    @task.run_if(lambda context: context["params"]["restore_schema"], skip_message="restore_schema is off")
     @task(multiple_outputs=False, execution_timeout=timedelta(hours=1))
     def rebuild_schema(plan: Json) -> Json:
         return tasks().rebuild_schema(plan)

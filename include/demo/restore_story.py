@@ -1,6 +1,7 @@
 """The demo's second half: the marketplace is destroyed, and comes back from the bucket into an empty Postgres."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ def empty_server(folder: Path, console: Console) -> Iterator[PostgresServer]:
         yield server
     finally:
         server.destroy()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def connection_to(server: PostgresServer) -> dict[str, str]:
@@ -61,7 +63,7 @@ def connection_to(server: PostgresServer) -> dict[str, str]:
 def fingerprints(dsn: str, rows: Mapping[str, int]) -> dict[str, tuple[int, str]]:
     """Rows and MD5 of every table of a backup, by plain SQL: nothing of the package has a hand in it."""
     query = sql.SQL(
-        "select count(*), md5(coalesce(string_agg(row::text, E'\\n' order by row::text), '')) from {} as row"
+        "select count(*), md5(coalesce(string_agg(t::text, E'\\n' order by t::text collate \"C\"), '')) from {} as t"
     )
     found = {}
     with psycopg.connect(dsn) as connection:

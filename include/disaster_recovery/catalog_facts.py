@@ -267,23 +267,24 @@ def _grantee(text: str) -> tuple[str, str]:
 
 
 def _comments(described: Description, tables: Mapping[str, Description]) -> Iterator[Fact]:
-    said = [
-        *((f"schema {name}", item) for name, item in described["schemas"].items()),
-        *described["views"].items(),
-        *((item["name"], item) for item in described["types"]),
-        *((function_name(item), item) for item in described["functions"]),
-        *tables.items(),
-        *((f"{table}.{c['name']}", c) for table, item in tables.items() for c in item["columns"] or ()),
+    """A comment's parts are the names in the statement that makes it."""
+    said: list[tuple[str, tuple[str, ...], Description]] = [
+        *((f"schema {name}", (name,), item) for name, item in described["schemas"].items()),
+        *((name, (name,), item) for name, item in {**tables, **described["views"]}.items()),
+        *((item["name"], (item["name"],), item) for item in described["types"]),
+        *((function_name(item), (item["name"],), item) for item in described["functions"]),
+        *((f"{table}.{c['name']}", (table, c["name"]), c) for table in tables for c in tables[table]["columns"] or ()),
         *(
-            (f"{item['name']} of {table}", item)
+            (f"{item['name']} of {table}", (item["name"], table), item)
             for section in ("rls_policies", "triggers")
             for table, items in described[section].items()
             for item in items
         ),
     ]
-    for name, item in said:
+    for name, parts, item in said:
         if item["comment"] is not None:
-            yield _fact("comments", name, item["comment"], platform=bool(item.get("attached")))
+            platform = bool(item.get("attached"))
+            yield Fact(kind="comments", name=name, parts=parts, value=item["comment"], platform=platform)
 
 
 def _owners(described: Description, tables: Mapping[str, Description]) -> Iterator[Fact]:

@@ -87,10 +87,15 @@ def skipped(subject: str, reason: str) -> Check:
     return Check(subject=subject, outcome="skipped", detail=reason)
 
 
+def readable(text: str) -> str:
+    """The text on one line: what would break it, or hide in it, is shown as a question mark."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def listed(names: Sequence[str]) -> str:
-    """Names in a line, not more than fit; what would break the line is shown as a question mark."""
-    shown = ["".join(c if c.isprintable() else "?" for c in name)[:120] for name in names[:MOST_NAMED]]
-    return ", ".join(shown) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    """Names in a line, not more than fit."""
+    shown = ", ".join(readable(name)[:120] for name in names[:MOST_NAMED])
+    return shown + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
 
 
 def compare_facts(expected: Facts, found: Facts, circumstances: Circumstances) -> list[Check]:
@@ -227,9 +232,12 @@ def _compare_answers(role: str, old: RoleProbe, new: RoleProbe, not_compared: Ma
             yield passed(f"RLS of {table} as {role}", _told(answer))
         else:
             said = f"expected {_told(answer)}, found {_told(now)}"
-            yield failed(f"RLS of {table} as {role}", f"{said}; policies that read other tables or the clock count too")
+            yield failed(f"RLS of {table} as {role}", f"{said} ({_MAY_DEPEND})")
     for reason, tables in reasons.items():
         yield skipped(f"RLS as {role}", f"{reason}: {listed(tables)}")
+
+
+_MAY_DEPEND = "a policy may also depend on the clock, and on tables that were not restored"
 
 
 def _no_answer(old: Answer, new: Answer | None) -> str | None:

@@ -6,96 +6,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.disaster_recovery.errors import DocumentError
-from include.disaster_recovery.model import TableName, Value
-from include.disaster_recovery.restore_model import KeyColumn, PlannedColumn, Quiet, TablePlan
+from include.disaster_recovery.model import TableName
+from include.disaster_recovery.restore_model import PlannedColumn, Quiet, TablePlan
+from include.disaster_recovery.restore_target import ForeignKey, Key, TargetColumn, TargetTable
 from include.disaster_recovery.table_selection import table_name
 
 HISTORY = "backup_history"  # never restored: history is not rewritten
-QUIETED: dict[Quiet, str] = {"replica": "AR", "tables": "OA"}  # pg_trigger.tgenabled of those that would still fire
-
-
-class TargetColumn(Value):
-    """A column of the target; `full_type` has its length or precision, `needs_value`: NOT NULL without a default."""
-
-    name: str
-    type: str
-    full_type: str
-    is_generated: bool
-    is_identity_always: bool
-    needs_value: bool
-
-
-class Key(Value):
-    """A unique index over columns that are never NULL."""
-
-    name: str
-    columns: list[KeyColumn]
-
-
-class Trigger(Value):
-    """A user's trigger that is not disabled; `state` is pg_trigger.tgenabled. Partitions have triggers of their own."""
-
-    table_schema: str
-    table_name: str
-    name: str
-    state: str
-
-
-class TargetTable(Value):
-    """A table as the target has it; `kind` is pg_class.relkind."""
-
-    table: TableName
-    kind: str
-    is_owned: bool
-    missing_rights: list[str]
-    columns: list[TargetColumn]
-    unique_indexes: int
-    keys: list[Key]
-    triggers: list[Trigger]
-
-
-class ForeignKeyColumn(Value):
-    """One pair of columns of a foreign key, with the operator `referenced = referencing`."""
-
-    name: str
-    referenced: str
-    is_not_null: bool
-    operator_schema: str
-    operator: str
-    collation_schema: str | None
-    collation: str | None
-
-
-class ForeignKey(Value):
-    """A foreign key of the target."""
-
-    name: str
-    table_schema: str
-    table_name: str
-    is_partitioned: bool
-    references_schema: str
-    references_name: str
-    references_partitioned: bool
-    columns: list[ForeignKeyColumn]
-    is_full: bool
-    is_validated: bool
-    is_enforced: bool
-    is_temporal: bool
-    is_owned: bool
-    can_lock: bool
-    can_lock_referenced: bool
-    definition: str
-    comment: str | None
-
-    @property
-    def table(self) -> TableName:
-        """The referencing table."""
-        return table_name(self.table_schema, self.table_name)
-
-    @property
-    def references(self) -> TableName:
-        """The referenced table."""
-        return table_name(self.references_schema, self.references_name)
+QUIETED: dict[Quiet, str] = {"replica": "AR", "tables": "OA"}  # tgenabled, ev_enabled of those that would still fire
 
 
 class _Described(BaseModel):
@@ -140,9 +57,12 @@ def described_table(schema: Mapping[str, Any], name: str) -> DescribedTable:
 
 
 def table_in_document(name: str, schemas: Sequence[str]) -> TableName:
-    """The table a name in a document means: `schema.name` for the schemas it covers, else one of `public`."""
+    """The table a name in a document means: `schema.name` for the schemas it covers, else one of `public`.
+
+    Tables of `public` are never written with their schema: `public.x` is one whose own name has a dot.
+    """
     for at, character in enumerate(name):
-        if character == "." and name[:at] in schemas:
+        if character == "." and name[:at] in schemas and name[:at] != "public":
             return table_name(name[:at], name[at + 1 :])
     return TableName(schema_name="public", table_name=name, name_in_document=name)
 
@@ -154,52 +74,6 @@ def described_references(name: str, described: DescribedTable) -> list[tuple[str
         for constraint in described.constraints
         if constraint.kind == "foreign key" and constraint.references
     ]
-
-
-def order_tables(names: Sequence[str], references: Sequence[tuple[str, str]]) -> tuple[list[str], list[list[str]]]:
-    """Tables with those they reference before them, and the cycles in which that is not possible.
-
-    Args:
-        names: the tables; where nothing else decides they keep this order, which is the guide's.
-        references: pairs of referencing and referenced table.
-    """
-    waiting = {name: {to for at, to in references if at == name and to != name and to in names} for name in names}
-    ordered: list[str] = []
-    cycles: list[list[str]] = []
-    while waiting:
-        free = next((name for name, needs in waiting.items() if not needs), None)
-        if free is None:
-            cycle = _cycle(waiting)
-            cycles.append(cycle)
-            free = min(cycle, key=names.index)
-        ordered.append(free)
-        del waiting[free]
-        for needs in waiting.values():
-            needs.discard(free)
-    return ordered, cycles
-
-
-def _cycle(waiting: Mapping[str, set[str]]) -> list[str]:
-    """One cycle among tables that all wait for another."""
-    path = [next(iter(waiting))]
-    while True:
-        step = min(waiting[path[-1]])
-        if step in path:
-            return path[path.index(step) :]
-        path.append(step)
-
-
-def reference_notes(cycles: Sequence[Sequence[str]], references: Sequence[tuple[str, str]]) -> list[str]:
-    """How cycles and self-references are handled, for the operator."""
-    own = sorted({at for at, to in references if at == to})
-    notes = [
-        f"tables {' -> '.join([*cycle, cycle[0]])} reference each other:"
-        " their keys are unchecked while rows are written, and validated before the commit"
-        for cycle in cycles
-    ]
-    if own:
-        notes.append(f"tables that reference themselves, validated before the commit: {', '.join(own)}")
-    return notes
 
 
 def plan_table(
@@ -216,12 +90,8 @@ def plan_table(
     """How a table that the target has is restored; see `problems` for what must not be."""
     have = {column.name: column for column in found.columns}
     columns = [_planned(column, have.get(column.name), types) for column in described.columns or []]
-    restored = {column.name for column in columns if column.is_restored}
-    key = next((key for key in found.keys if {column.name for column in key.columns} <= restored), None)
-    keyed = {column.name for column in key.columns} if key else set()
-    moves = found.unique_indexes > 1 or any(
-        column.is_identity_always and column.name in restored - keyed for column in found.columns
-    )
+    key = _usable_key(described, found)
+    moves = found.unique_indexes > 1 or bool(_always(described, found))
     known = {column.name for column in columns}
     return TablePlan(
         table=found.table,
@@ -264,10 +134,10 @@ def plan_new_table(
 
 
 def _planned(column: DescribedColumn, have: TargetColumn | None, types: Mapping[str, str]) -> PlannedColumn:
-    """A type that the target does not know is staged as text; its column is a problem, or not restored at all."""
+    """A column that is gone, and its type with it, is staged as json: that keeps what the document says of it."""
     return PlannedColumn(
         name=column.name,
-        type=types.get(column.type, "text"),
+        type=types.get(column.type, "json"),
         target_type=have.type if have else None,
         generated=have is not None and have.is_generated,
         converted=have is not None and (have.full_type != column.type or column.type not in types),
@@ -277,42 +147,95 @@ def _planned(column: DescribedColumn, have: TargetColumn | None, types: Mapping[
 
 def problems(described: DescribedTable, found: TargetTable, types: Mapping[str, str], quiet: Quiet) -> list[str]:
     """Why a table cannot be restored into the target; each a line for the operator."""
-    name, known = found.table.name_in_document, {column.name for column in described.columns or []}
-    lines = [
-        f"table {name}: column {c.name} is NOT NULL without a default and not in the backup"
+    lines = [*_column_problems(described, found, types)]
+    if found.missing_rights:
+        lines.append(f"the role lacks {', '.join(found.missing_rights)}")
+    elif found.hides_rows:
+        lines.append("row-level security hides rows from the role, which needs BYPASSRLS")
+    if loud := [t.name for t in found.triggers if t.state in QUIETED[quiet] and not t.is_owned]:
+        lines.append(f"the role cannot keep {', '.join(loud)} from firing, as the table is not its own")
+    if quiet == "tables" and not found.is_owned and (always := _always(described, found)):
+        lines.append(f"the role cannot write identity columns that are no key: {', '.join(always)}")
+    return [f"table {found.table.name_in_document}: {line}" for line in lines]
+
+
+def _column_problems(described: DescribedTable, found: TargetTable, types: Mapping[str, str]) -> list[str]:
+    have, known = {c.name for c in found.columns}, {c.name for c in described.columns or []}
+    return [
+        f"column {c.name} is NOT NULL without a default and not in the backup"
         for c in found.columns
         if c.needs_value and not c.is_generated and c.name not in known
-    ]
-    lines += [
-        f"table {name}: column {c.name} is of type {c.type}, which the target does not have"
+    ] + [
+        f"column {c.name} is of type {c.type}, which the target does not have"
         for c in described.columns or []
-        if c.type not in types
+        if c.type not in types and c.name in have
     ]
-    if found.missing_rights:
-        lines.append(f"table {name}: the role lacks {', '.join(found.missing_rights)}")
-    loud = [t.name for t in found.triggers if t.state in QUIETED[quiet]]
-    if loud and not found.is_owned:
-        lines.append(f"table {name}: the role cannot keep the triggers {', '.join(loud)} from firing")
+
+
+def _usable_key(described: DescribedTable, found: TargetTable) -> Key | None:
+    """The first key of the target whose columns are restored."""
+    restored = _restored(described, found)
+    return next((key for key in found.keys if {column.name for column in key.columns} <= restored), None)
+
+
+def _always(described: DescribedTable, found: TargetTable) -> list[str]:
+    """Restored identity columns outside the key, which no UPDATE can write."""
+    key = _usable_key(described, found)
+    others = _restored(described, found) - {column.name for column in (key.columns if key else [])}
+    return [c.name for c in found.columns if key and c.is_identity_always and c.name in others]
+
+
+def _restored(described: DescribedTable, found: TargetTable) -> set[str]:
+    return {c.name for c in found.columns if not c.is_generated} & {c.name for c in described.columns or []}
+
+
+def key_problems(keys: Sequence[ForeignKey], restored: Sequence[str], quiet: Quiet) -> list[str]:
+    """Why the foreign keys of the tables to restore cannot be kept quiet, or not be checked afterwards.
+
+    A key that belongs to others stays in force where triggers are silenced table by table.
+    """
+    lines = []
+    for key in keys:
+        at, to = key.table.name_in_document, key.references.name_in_document
+        if quiet == "replica" and key.is_enforced and key.is_validated and not key.can_read:
+            lines.append(
+                f"foreign key {key.name} of table {at}: the role cannot read all of {at} and {to} to check it"
+            )
+        if quiet == "tables" and key.is_owned and not key.can_add:
+            lines.append(f"foreign key {key.name} of table {at}: the role lacks REFERENCES on {to} to add it again")
+        if quiet == "tables" and not key.is_owned and key.acts and at not in restored:
+            lines.append(f"foreign key {key.name} of table {at}: the role cannot keep it from changing rows there")
     return lines
 
 
 def differences(described: DescribedTable, found: TargetTable) -> list[str]:
     """What differs between backup and target without being in the way; each a line for the operator."""
-    name = found.table.name_in_document
     have, known = {c.name: c for c in found.columns}, {c.name for c in described.columns or []}
     lines = [
-        f"table {name}: column {c.name} is gone from the target, its values are not restored"
+        f"column {c.name} is gone from the target, its values are not restored"
         for c in described.columns or []
         if c.name not in have
     ]
     lines += [
-        f"table {name}: column {c.name} was {c.type}, is {have[c.name].full_type} now: values are converted"
+        f"column {c.name} was {c.type}, is {have[c.name].full_type} now: values are converted"
         for c in described.columns or []
         if c.name in have and have[c.name].full_type != c.type
     ]
     lines += [
-        f"table {name}: column {c.name} is unknown to the backup: kept in rows that stay, default in new ones"
+        f"column {c.name} is unknown to the backup: kept in rows that stay, default in new ones"
         for c in found.columns
         if c.name not in known and not c.is_generated
     ]
-    return lines
+    lines = [f": {line}" for line in lines]
+    if not _usable_key(described, found):
+        lines.append(" has no key: in either mode it is replaced as a whole")
+    return [f"table {found.table.name_in_document}{line}" for line in lines]
+
+
+def label_notes(described: Mapping[str, Sequence[str]], found: Mapping[str, Sequence[str]]) -> list[str]:
+    """Enum labels that the target has lost since: rows that use one cannot be loaded."""
+    return [
+        f"enum {name} has lost {', '.join(map(repr, lost))} since the backup: tables whose rows use it cannot be loaded"
+        for name, labels in described.items()
+        if name in found and (lost := [label for label in labels if label not in found[name]])
+    ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import signal
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,10 @@ from include.disaster_recovery.s3.store import Store
 
 DAG = "collabhunts_backup"
 SHORT_DAG = "collabhunts_backup_short"
-DATABASE = "collabhunts_e2e"
+RESTORE_DAG = "collabhunts_restore"
+SHORT_RESTORE_DAG = "collabhunts_restore_short"
+DATABASE, RESTORED = "collabhunts_e2e", "collabhunts_e2e_restored"
+RUN_SECONDS = 240.0
 CANARY = f"row-canary-{secrets.token_hex(8)}"
 BALLAST_ROWS = 900_000  # about 300 MB: long enough to catch an extract at work, large enough to be cut in two
 SETTINGS = """
@@ -50,10 +56,64 @@ class Platform:
     def api(self) -> AirflowClient:
         return self.airflow.admin
 
-    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.postgres.superuser_dsn(DATABASE), autocommit=True) as connection:
+    def sql(self, query: str, *values: Any, database: str = DATABASE) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.postgres.superuser_dsn(database), autocommit=True) as connection:
             cursor = connection.execute(query, values or None)
             return cursor.fetchall() if cursor.description else []
+
+    def run(self, dag_id: str, **conf: Any) -> tuple[str, str]:
+        """Trigger a DAG and follow the run; returns its id and the state it ended in."""
+        run_id = self.api.trigger(dag_id, conf)
+        return run_id, self.finish(dag_id, run_id)
+
+    def finish(self, dag_id: str, run_id: str) -> str:
+        return self.api.wait_for_run(dag_id, run_id, RUN_SECONDS)
+
+    def succeed(self, dag_id: str, run_id: str) -> None:
+        """Follow a run to its success; else the failed tasks' logs say why not."""
+        if self.finish(dag_id, run_id) != "success":
+            failed = [task for task in self.api.task_instances(dag_id, run_id) if task.state == "failed"]
+            logs = [
+                self.api.task_log(dag_id, run_id, task.task_id, try_number=task.try_number, map_index=task.map_index)
+                for task in failed
+            ]
+            raise AssertionError("\n\n".join([f"{dag_id} failed", *(log[-3000:] for log in logs)]))
+
+    def states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        return {task.label: task.state for task in self.api.task_instances(dag_id, run_id)}
+
+    def kill_task(self, dag_id: str, run_id: str, task_id: str, label: str = "") -> None:
+        """SIGKILL the process of a running task, as the kernel does when memory runs out."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        running = [
+            task["pid"]
+            for task in self.api.api("GET", path, limit=100)["task_instances"]
+            if task["task_id"] == task_id and task["state"] == "running" and label in (task["rendered_map_index"] or "")
+        ]
+        os.kill(running[0], signal.SIGKILL)
+
+    def xcoms(self, dag_id: str, run_id: str) -> list[str]:
+        """Every XCom of a run, as text."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        entries: list[dict[str, Any]] = []
+        while page := self.api.api("GET", f"{path}/~/xcomEntries", limit=100, offset=len(entries))["xcom_entries"]:
+            entries += page
+        return [
+            self.api.request(
+                "GET",
+                f"{path}/{entry['task_id']}/xcomEntries/{entry['key']}",
+                map_index=entry["map_index"],
+                stringify=True,
+            ).text
+            for entry in entries
+        ]
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
+        return self.api.api("GET", path)["value"]
+
+    def logs(self) -> list[str]:
+        return [file.read_text(errors="replace") for file in self.airflow.home.glob("logs/**/*.log")]
 
     def history(self, run_id: str) -> list[dict[str, Any]]:
         rows = self.sql(
@@ -68,20 +128,29 @@ class Platform:
         return [self.password, self.postgres.password, *keys]
 
     def documents(self) -> list[str]:
-        return self.store.keys("backups/")
+        return self.store.keys("backups/collabhunts-backup-")
 
 
-@pytest.fixture(scope="module")
+def wait_for(what: str, look: Callable[[], Any], seconds: float = 60.0) -> Any:
+    until = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < until, f"{what} did not happen within {seconds} s"
+        time.sleep(0.03)
+    return found
+
+
+@pytest.fixture(scope="session")
 def platform(
     postgres_server: PostgresServer, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    """Postgres, S3 and Airflow; the backup DAG is unpaused and its first, scheduled run has ended."""
+    """Postgres, S3 and Airflow, once for all end-to-end tests; every DAG is paused at first."""
     folder, password = tmp_path_factory.mktemp("e2e"), "owner-" + secrets.token_hex(12)
     _build(postgres_server, password)
     settings = folder / "settings.yaml"
     settings.write_text(SETTINGS)
     environment = {
-        "AIRFLOW_CONN_COLLABHUNTS_DB": _database_connection(postgres_server, password),
+        "AIRFLOW_CONN_COLLABHUNTS_DB": _database_connection(postgres_server, DATABASE, password),
+        "AIRFLOW_CONN_COLLABHUNTS_RESTORE_DB": _database_connection(postgres_server, RESTORED, password),
         "AIRFLOW_CONN_COLLABHUNTS_S3": _store_connection(s3_server),
         "DISASTER_RECOVERY_CONFIG": str(settings),
     }
@@ -89,6 +158,18 @@ def platform(
     with AirflowServer(home=folder / "airflow", dags=_dags(folder), environment=environment) as airflow:
         airflow.admin.wait_for_dag(DAG)
         yield Platform(postgres_server, s3_server, store, airflow, password)
+
+
+@pytest.fixture(scope="session")
+def first_run(platform: Platform) -> str:
+    """The run that Airflow starts by itself when the DAG is unpaused."""
+    platform.api.unpause(DAG)
+    runs = wait_for(
+        "the first run", lambda: platform.api.api("GET", f"/api/v2/dags/{DAG}/dagRuns")["dag_runs"], seconds=60
+    )
+    run_id = str(runs[0]["dag_run_id"])
+    assert platform.finish(DAG, run_id) == "success"
+    return run_id
 
 
 def _build(server: PostgresServer, password: str) -> None:
@@ -100,22 +181,30 @@ def _build(server: PostgresServer, password: str) -> None:
 
 
 def _dags(folder: Path) -> Path:
-    """The real DAG, and the same file with a run time-out so short that it always strikes."""
-    dags, source = folder / "dags", PROJECT / "dags" / f"{DAG}.py"
+    """The real DAGs, and a copy of each with a time-out so short that it always strikes."""
+    dags = folder / "dags"
     dags.mkdir()
-    shutil.copy(source, dags)
-    text = source.read_text()
-    assert text.count("dagrun_timeout=timedelta(hours=20)") == text.count(f'dag_id="{DAG}"') == 1
-    short = text.replace("dagrun_timeout=timedelta(hours=20)", "dagrun_timeout=timedelta(seconds=6)")
-    short = short.replace(f'dag_id="{DAG}"', f'dag_id="{SHORT_DAG}"')
+    for name in (DAG, RESTORE_DAG):
+        shutil.copy(PROJECT / "dags" / f"{name}.py", dags)
+    _copy(dags, DAG, SHORT_DAG, "dagrun_timeout=timedelta(hours=20)", "dagrun_timeout=timedelta(seconds=6)")
+    unscheduled = (dags / f"{SHORT_DAG}.py").read_text()
     (dags / f"{SHORT_DAG}.py").write_text(
-        short.replace('schedule=CronTriggerTimetable("0 0 * * *", timezone="UTC")', "schedule=None")
+        unscheduled.replace('schedule=CronTriggerTimetable("0 0 * * *", timezone="UTC")', "schedule=None")
     )
+    hours, seconds = "response_timeout=timedelta(hours=24)", "response_timeout=timedelta(seconds=5)"
+    _copy(dags, RESTORE_DAG, SHORT_RESTORE_DAG, hours, seconds)
     return dags
 
 
-def _database_connection(server: PostgresServer, password: str) -> str:
-    fields = {"host": server.host, "port": server.port, "login": "postgres", "password": password, "schema": DATABASE}
+def _copy(dags: Path, original: str, copy: str, timeout: str, shorter: str) -> None:
+    text = (dags / f"{original}.py").read_text()
+    assert text.count(timeout) == text.count(f'dag_id="{original}"') == 1
+    text = text.replace(timeout, shorter).replace(f'dag_id="{original}"', f'dag_id="{copy}"')
+    (dags / f"{copy}.py").write_text(text)
+
+
+def _database_connection(server: PostgresServer, database: str, password: str) -> str:
+    fields = {"host": server.host, "port": server.port, "login": "postgres", "password": password, "schema": database}
     return json.dumps({"conn_type": "postgres", **fields, "extra": {"sslmode": "require"}})
 
 

@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from include.disaster_recovery.s3.documents import read_manifest
-from tests.e2e.conftest import CANARY, DAG, SHORT_DAG, Platform
+from tests.e2e.conftest import CANARY, DAG, SHORT_DAG, Platform, wait_for
 
 pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(420)]
-
-RUN_SECONDS = 240.0
-
-
-@pytest.fixture(scope="module")
-def first_run(platform: Platform) -> str:
-    """The run that Airflow starts by itself when the DAG is unpaused."""
-    platform.api.unpause(DAG)
-    until = time.monotonic() + 60
-    while not (runs := platform.api.api("GET", f"/api/v2/dags/{DAG}/dagRuns")["dag_runs"]):
-        assert time.monotonic() < until, "the scheduler started no run"
-        time.sleep(0.3)
-    run_id = str(runs[0]["dag_run_id"])
-    assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "success"
-    return run_id
-
-
-def wait_for(what: str, look: Callable[[], Any], seconds: float = 60.0) -> Any:
-    until = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < until, f"{what} did not happen within {seconds} s"
-        time.sleep(0.03)
-    return found
 
 
 def set_slots(platform: Platform, slots: int) -> None:
@@ -54,17 +27,6 @@ def session(platform: Platform, condition: str) -> bool:
         f" where a.application_name = 'collabhunts_backup' and a.datname = current_database() and {condition}"
     )
     return bool(platform.sql(query))
-
-
-def kill_task(platform: Platform, run_id: str, task_id: str, label: str = "") -> None:
-    """SIGKILL the process of a running task, as the kernel does when memory runs out."""
-    tasks = platform.api.api("GET", f"/api/v2/dags/{DAG}/dagRuns/{run_id}/taskInstances", limit=100)["task_instances"]
-    running = [
-        task["pid"]
-        for task in tasks
-        if task["task_id"] == task_id and task["state"] == "running" and label in (task["rendered_map_index"] or "")
-    ]
-    os.kill(running[0], signal.SIGKILL)
 
 
 def test_a_scheduled_run_records_a_verified_backup(platform: Platform, first_run: str) -> None:
@@ -107,17 +69,7 @@ def test_the_asset_event_carries_key_size_and_rows(platform: Platform, first_run
 
 
 def test_xcoms_and_logs_hold_no_secret_and_no_row(platform: Platform, first_run: str) -> None:
-    xcoms = platform.api.api("GET", f"/api/v2/dags/{DAG}/dagRuns/{first_run}/taskInstances/~/xcomEntries", limit=100)
-    values = [
-        platform.api.request(
-            "GET",
-            f"/api/v2/dags/{DAG}/dagRuns/{first_run}/taskInstances/{entry['task_id']}/xcomEntries/{entry['key']}",
-            map_index=entry["map_index"],
-            stringify=True,
-        ).text
-        for entry in xcoms["xcom_entries"]
-    ]
-    logs = [file.read_text(errors="replace") for file in platform.airflow.home.glob("logs/**/*.log")]
+    values, logs = platform.xcoms(DAG, first_run), platform.logs()
     assert any('"snapshot_id"' in value or "snapshot_id" in value for value in values)
     assert any("holding snapshot" in log for log in logs)
     for text in [*values, *logs]:
@@ -127,7 +79,7 @@ def test_xcoms_and_logs_hold_no_secret_and_no_row(platform: Platform, first_run:
 
 def test_a_manual_run_says_who_triggered_it(platform: Platform, first_run: str) -> None:
     run_id = platform.api.trigger(DAG)
-    assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "success"
+    assert platform.finish(DAG, run_id) == "success"
     (row,) = platform.history(run_id)
     assert row["backup_type"] == "manual"
     assert row["components_backed_up"]["run"]["triggered_by"] == "admin"
@@ -135,7 +87,7 @@ def test_a_manual_run_says_who_triggered_it(platform: Platform, first_run: str) 
 
 def test_two_runs_triggered_at_once_write_two_documents(platform: Platform, first_run: str) -> None:
     run_ids = [platform.api.trigger(DAG), platform.api.trigger(DAG)]
-    assert [platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) for run_id in run_ids] == ["success", "success"]
+    assert [platform.finish(DAG, run_id) for run_id in run_ids] == ["success", "success"]
     names = {platform.history(run_id)[0]["file_name"] for run_id in run_ids}
     assert len(names) == 2
     assert {f"backups/{name}" for name in names} <= set(platform.documents())
@@ -144,8 +96,8 @@ def test_two_runs_triggered_at_once_write_two_documents(platform: Platform, firs
 def test_a_killed_extract_is_retried_in_the_same_snapshot(platform: Platform, first_run: str) -> None:
     run_id = platform.api.trigger(DAG)
     wait_for("an extract", lambda: session(platform, "a.query like 'copy %ballast%' and a.state = 'active'"))
-    kill_task(platform, run_id, "extract", "ballast")
-    assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "success"
+    platform.kill_task(DAG, run_id, "extract", "ballast")
+    assert platform.finish(DAG, run_id) == "success"
     tries = {task.label: task.try_number for task in platform.api.task_instances(DAG, run_id)}
     assert max(number for label, number in tries.items() if "ballast" in label) == 2
     (row,) = platform.history(run_id)
@@ -157,13 +109,13 @@ def test_a_killed_holder_fails_the_run_and_the_next_one_is_clean(platform: Platf
     before = platform.documents()
     run_id = platform.api.trigger(DAG)
     wait_for("an extract", lambda: session(platform, "a.query like 'copy %' and a.state = 'active'"))
-    kill_task(platform, run_id, "hold_snapshot")
-    assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "failed"
+    platform.kill_task(DAG, run_id, "hold_snapshot")
+    assert platform.finish(DAG, run_id) == "failed"
     (row,) = wait_for("a failed row", lambda: [row for row in platform.history(run_id) if row["status"] == "failed"])
     assert "hint:" in row["error_message"]
     assert platform.documents() == before
     again = platform.api.trigger(DAG)
-    assert platform.api.wait_for_run(DAG, again, RUN_SECONDS) == "success"
+    assert platform.finish(DAG, again) == "success"
     assert len(platform.documents()) == len(before) + 1
 
 
@@ -171,7 +123,7 @@ def test_a_run_that_times_out_is_recorded_as_failed(platform: Platform, first_ru
     before = platform.documents()
     platform.api.unpause(SHORT_DAG)
     run_id = platform.api.trigger(SHORT_DAG)
-    assert platform.api.wait_for_run(SHORT_DAG, run_id, RUN_SECONDS) == "failed"
+    assert platform.finish(SHORT_DAG, run_id) == "failed"
     (row,) = wait_for(
         "a row with the reason",
         lambda: [row for row in platform.history(run_id) if "dagrun_timeout" in (row["error_message"] or "")],
@@ -185,7 +137,7 @@ def test_one_slot_is_said_instead_of_hanging(platform: Platform, first_run: str)
     set_slots(platform, 1)
     try:
         run_id = platform.api.trigger(DAG)
-        assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "failed"
+        assert platform.finish(DAG, run_id) == "failed"
     finally:
         set_slots(platform, 128)
     (row,) = platform.history(run_id)
@@ -196,7 +148,7 @@ def test_a_failed_preflight_is_in_the_history_too(platform: Platform, first_run:
     platform.sql("create table never_restorable (tree pg_node_tree)")
     try:
         run_id = platform.api.trigger(DAG)
-        assert platform.api.wait_for_run(DAG, run_id, RUN_SECONDS) == "failed"
+        assert platform.finish(DAG, run_id) == "failed"
     finally:
         platform.sql("drop table never_restorable")
     (row,) = platform.history(run_id)

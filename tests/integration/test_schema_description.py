@@ -87,7 +87,7 @@ def test_migrations_are_data_of_another_schema(schema: Schema, rebuilt: Schema) 
 
 
 def test_the_section_has_all_its_parts(schema: Schema) -> None:
-    assert set(schema) == {*SECTIONS, "migrations", "ddl"}
+    assert set(schema) == {*SECTIONS, "migrations", "rls_probes", "ddl"}
     assert set(schema["ddl"]) == {"pre_data", "post_data", "attached"}
 
 

@@ -7,31 +7,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from include.demo.stack.postgres_server import PostgresServer
-from include.disaster_recovery.postgres import staging
-from include.disaster_recovery.postgres.digests import summed
 from include.disaster_recovery.postgres.session import Connection
-from include.disaster_recovery.postgres.target import resolved_types, target_tables
 from include.disaster_recovery.restore_model import (
     Check,
-    LoadUnit,
-    Outcome as Verdict,
     RestoreMode,
     RestorePlan,
     RestoreReport,
     RestoreRequest,
-    RestoreRun,
     StagedTable,
 )
-from include.disaster_recovery.restore_plan import described_table, plan_table, table_in_document
+from include.disaster_recovery.restore_model import (
+    Outcome as Verdict,
+)
+from include.disaster_recovery.steps.restore.checking import check_staging
 from include.disaster_recovery.steps.restore.comparing import compare
 from include.disaster_recovery.steps.restore.loading import load
-from tests.support.read_back import manifest_of
+from include.disaster_recovery.steps.restore.planning import plan_restore
 from tests.support.rig import Outcome, Rig
 
 NOW = datetime(2025, 12, 7, 18, 33, 7, 123000, tzinfo=timezone.utc)
@@ -79,76 +75,32 @@ def restored(
     target: Connection,
     *,
     mode: RestoreMode = "replace",
-    restore_schema: bool = False,
     tables: Sequence[str] | None = None,
 ) -> Restored:
-    """Plan, stage and load as a restore does, up to what would write to the target.
-
-    With `restore_schema` the target's tables count as made by the restore itself.
-    """
-    manifest, schema = manifest_of(outcome), outcome.backup["schema"]
+    """Plan, stage and check as a restore does, up to what would write to the target."""
     request = RestoreRequest(
         backup_key=outcome.run.key,
         target_conn_id="collabhunts_restore_db",
         tables=list(tables) if tables else None,
         mode=mode,
-        restore_schema=restore_schema,
+        restore_schema=False,
         dry_run=False,
         require_approval=False,
     )
-    run = RestoreRun(
+    plan, units = plan_restore(
+        target,
+        rig.store,
+        rig.settings,
+        request,
         run_id="manual__restore",
-        key=outcome.run.key,
-        size=outcome.document.size,
-        manifest_sha256=outcome.document.manifest_sha256,
-        request=request,
-        staging_schema=f"collabhunts_restore_{secrets.token_hex(4)}",
-        opened_at=NOW,
         triggered_by="tester",
-        target="here",
+        target_name="here",
         target_is_source=False,
+        is_active=lambda _: False,
+        now=NOW,
     )
-    chosen = tables or [name for name in manifest.tables if name != "backup_history"]
-    names = {name: table_in_document(name, [*schema["schemas"], "auth"]) for name in chosen}
-    found = target_tables(target, list(names.values()))
-    planned = []
-    for position, name in enumerate(names):
-        described = described_table({"tables": {**_auth(target), **schema["tables"]}}, name)
-        types = resolved_types(target, [column.type for column in described.columns or []])
-        table = plan_table(
-            described,
-            found[name],
-            types,
-            staged_as=f"t{position}",
-            was_empty=False,
-            row_count=manifest.tables[name].row_count,
-            digest=summed([fragment.digest for fragment in manifest.tables[name].fragments]),
-            quiet="replica",
-        )
-        planned.append(table.model_copy(update={"direct": True}) if restore_schema else table)
-    plan = RestorePlan(run=run, tables=planned, quiet="replica", notes=[])
-    staged_plan = plan.model_copy(update={"tables": [t.model_copy(update={"direct": False}) for t in planned]})
-    staging.create(target, run)
-    staged = []
-    for table in staged_plan.tables:
-        staging.create_table(target, run, table)
-        fragments = manifest.tables[table.name].fragments
-        loaded = [
-            load(target, rig.store, staged_plan, LoadUnit(table=table.name, part=n, parts=len(fragments), fragment=f))
-            for n, f in enumerate(fragments, 1)
-        ]
-        rows = sum(each.rows for each in loaded)
-        digest = summed([each.content_digest for each in loaded])
-        staged.append(StagedTable(table=table.name, rows=rows, content_digest=digest))
-    return Restored(rig, target, plan, staged)
-
-
-def _auth(connection: Connection) -> dict[str, Any]:
-    """The description of the tables that older documents do not describe."""
-    from include.disaster_recovery.postgres.schema import describe_catalogs
-
-    described: dict[str, Any] = describe_catalogs(connection, ["auth"])["tables"]
-    return described
+    loaded = [load(target, rig.store, plan, unit) for unit in units]
+    return Restored(rig, target, plan, check_staging(target, plan, loaded))
 
 
 def subjects(report: RestoreReport, verdict: Verdict = "failed") -> list[str]:

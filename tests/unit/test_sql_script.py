@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.disaster_recovery.postgres.sql_script import UnterminatedText, is_single_expression, split
+from include.disaster_recovery.postgres.sql_script import UnterminatedText, split
 
 ATOMIC = """CREATE FUNCTION public.f(x integer) RETURNS integer
     LANGUAGE sql
@@ -83,38 +83,3 @@ def test_unterminated_text_is_refused(script: str) -> None:
 
 def test_nothing_is_no_statement() -> None:
     assert split("") == split(" -- x") == split(";;\n/* */;") == []
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "now()",
-        "'it''s (fine'::text",
-        "LEAST(email_confirmed_at, phone_confirmed_at)",
-        "lower((identity_data ->> 'email'::text))",
-        '("a)b" + 1)',
-    ],
-)
-def test_single_expressions(text: str) -> None:
-    assert is_single_expression(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "1) stored, x int default (1",
-        "1); drop table t; --",
-        "'a",
-        '"a',
-        "1 -- x",
-        "1 /* x",
-        "$$x$$",
-        "E'\\''",
-        "')' || (",
-        "1;2",
-        "a\0b",
-    ],
-)
-def test_what_could_be_more_than_one_expression(text: str) -> None:
-    assert not is_single_expression(text)

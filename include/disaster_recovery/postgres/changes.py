@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
+from include.disaster_recovery.errors import RestoreFailed
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.digests import named_columns
 from include.disaster_recovery.postgres.errors import restoring
@@ -16,7 +17,7 @@ from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
 from include.disaster_recovery.postgres.staging import source
 from include.disaster_recovery.postgres.target import rows_of
-from include.disaster_recovery.restore_model import KeyColumn, RestorePlan, TableDiff, TablePlan
+from include.disaster_recovery.restore_model import KeyColumn, RestoreMode, RestorePlan, TableDiff, TablePlan
 
 # Two 64-bit hashes of a row's JSON stand for it: 128 bits, so that joins do not carry the rows.
 _HASHES = 'hashtextextended(j collate "C", 0) as h0, hashtextextended(j collate "C", 1) as h1'
@@ -91,11 +92,12 @@ class Changer:
         self.done = differing(self._connection, self._plan, table)
         if table.key and (self.done.insert or self.done.update or self.done.delete):
             self._execute(
+                sum(_kinds(self.done, mode).values()),
                 "create unlogged table {changes} as select * from ({query}) as c where change = any({kinds})",
                 query=_changes(self._connection, self._plan, table),
-                kinds=sql.Literal(["insert", "update", *(["delete"] if mode == "replace" else [])]),
+                kinds=sql.Literal(list(_kinds(self.done, mode))),
             )
-            self._execute("analyze {changes}")
+            self._execute(None, "analyze {changes}")
         return self.done
 
     def delete(self) -> None:
@@ -103,11 +105,12 @@ class Changer:
         table, done = self._table, self.done
         if not table.key:
             if done.insert or done.delete:
-                self._execute("delete from {target}")
+                self._execute(done.delete + done.unchanged, "delete from {target}")
             return
         again = done.update if table.rewrites else 0
         if again and self._keeps:
             self._execute(
+                again,
                 "create unlogged table {kept} as select {kept_columns} from {target} as t"
                 " join {changes} as c on {matches} where c.change = 'update'",
                 kept_columns=_list("t", [*(k.name for k in table.key), *table.extra_columns]),
@@ -116,6 +119,7 @@ class Changer:
         if done.delete or again:
             kinds = ["delete", "update"] if table.rewrites else ["delete"]
             self._execute(
+                done.delete + again,
                 "delete from {target} as t using {changes} as c where {matches} and c.change = any({kinds})",
                 matches=_matches(table.key, "c", "t"),
                 kinds=sql.Literal(kinds),
@@ -126,26 +130,28 @@ class Changer:
         table, done = self._table, self.done
         if not table.key:
             if done.insert or done.delete:
-                self._insert("{source} as s", [])
+                self._insert(done.insert + done.unchanged, "{source} as s", [])
             return
         if done.update and not table.rewrites:
             self._update()
         if done.update and table.rewrites:
             kept = table.extra_columns if self._keeps else []
             self._insert(
+                done.update,
                 "{source} as s join {changes} as c on {staged} and c.change = 'update'"
                 + (" join {kept} as k on {kept_rows}" if kept else ""),
                 kept,
             )
         if done.insert:
-            self._insert("{source} as s join {changes} as c on {staged} and c.change = 'insert'", [])
+            self._insert(done.insert, "{source} as s join {changes} as c on {staged} and c.change = 'insert'", [])
 
-    def _insert(self, rows: str, kept: Sequence[str]) -> None:
+    def _insert(self, expected: int, rows: str, kept: Sequence[str]) -> None:
         table = self._table
         names = [column.name for column in table.restored]
         if not names:
-            return self._execute(f"{_INSERT_NOTHING} {rows}")
+            return self._execute(expected, f"{_INSERT_NOTHING} {rows}")
         return self._execute(
+            expected,
             f"{_INSERT} {rows}",
             target_name=relation(table.table),
             columns=sql.SQL(", ").join(map(sql.Identifier, [*names, *kept])),
@@ -162,6 +168,7 @@ class Changer:
             column.name for column in table.restored if not column.identity_always
         ]  # those are keys: see `rewrites`
         self._execute(
+            self.done.update,
             "update {target} as t set {sets} from {source} as s join {changes} as c on {staged} and c.change = 'update'"
             " where {matches}",
             sets=sql.SQL(", ").join(
@@ -171,7 +178,8 @@ class Changer:
             matches=_matches(table.key, "s", "t"),
         )
 
-    def _execute(self, text: str, **parts: sql.Composable) -> None:
+    def _execute(self, expected: int | None, text: str, **parts: sql.Composable) -> None:
+        """Run a statement that must reach as many rows as the diff says."""
         query = sql.SQL(text).format(
             **{
                 "target": self._target,
@@ -183,12 +191,23 @@ class Changer:
             }
         )
         with restoring(f"table {self._table.name} cannot be restored"):
-            self._connection.execute(query)
+            reached = self._connection.execute(query).rowcount
+        if expected not in (None, reached):
+            raise RestoreFailed(
+                f"table {self._table.name} cannot be restored: {reached} rows were written instead of {expected}",
+                hint="something in the target keeps rows out; everything was rolled back",
+            )
+
+
+def _kinds(done: TableDiff, mode: RestoreMode) -> dict[str, int]:
+    """The kinds of change to write down, and how many there are."""
+    kinds = {"insert": done.insert, "update": done.update}
+    return {**kinds, "delete": done.delete} if mode == "replace" else kinds
 
 
 def _changes(connection: Connection, plan: RestorePlan, table: TablePlan) -> sql.Composed:
     return sql.SQL(_CHANGES).format(
-        keys=_each("coalesce(x.{place}, y.{place}) as {place}, ", table.key),
+        keys=_each("coalesce({x}, {y}) as {place}, ", table.key),
         staged=_side(connection, source(plan.run, table), table),
         present=_side(connection, table.table, table),
         matches=_matches(table.key, "x", "y"),
@@ -245,7 +264,12 @@ def _collated(value: sql.Composable, column: KeyColumn) -> sql.Composable:
 
 def _each(text: str, key: Sequence[KeyColumn]) -> sql.Composed:
     return sql.SQL("").join(
-        sql.SQL(text).format(name=sql.Identifier(k.name), place=sql.Identifier(f"k{place}"))
+        sql.SQL(text).format(
+            name=sql.Identifier(k.name),
+            place=sql.Identifier(f"k{place}"),
+            x=_collated(_key_column("x", place, k), k),
+            y=_collated(_key_column("y", place, k), k),
+        )
         for place, k in enumerate(key, 1)
     )
 

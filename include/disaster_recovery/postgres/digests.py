@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
+from include.disaster_recovery.errors import RestoreFailed
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.extract import DIGEST_MODULUS
 from include.disaster_recovery.postgres.row_json import Column, columns, row_expression
@@ -16,9 +17,15 @@ def named_columns(connection: Connection, table: TableName, names: Sequence[str]
     """The columns of a table by name, in the order asked for: that of the document.
 
     Raises:
+        RestoreFailed: the table has no such column, or it is gone itself.
         TableUnreadable, DatabaseUnavailable: the columns cannot be read.
     """
     found = {column.name: column for column in columns(connection, table)}
+    if missing := [name for name in names if name not in found]:
+        raise RestoreFailed(
+            f"table {table.name_in_document} was altered since the restore was planned: it has no {', '.join(missing)}",
+            hint="trigger a new restore; the target is as it was",
+        )
     return [found[name] for name in names]
 
 

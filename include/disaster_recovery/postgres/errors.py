@@ -34,8 +34,13 @@ _ABOUT_VALUES = {"22", "23", "P0"}
 
 def message(error: psycopg.Error) -> str:
     """The primary message, one line, without detail or context; of errors about values only their name."""
-    if (error.sqlstate or "")[:2] in _ABOUT_VALUES and not isinstance(error, _SNAPSHOT_ERRORS):
+    raised = "at RAISE" in (error.diag.context or "")  # by a function of the user, which may choose any SQLSTATE
+    if raised or (error.sqlstate or "")[:2] in _ABOUT_VALUES:
         return f"{type(error).__name__} (SQLSTATE {error.sqlstate}); the message may quote a row, see the server's log"
+    return _primary(error)
+
+
+def _primary(error: psycopg.Error) -> str:
     said = (error.diag.message_primary or str(error)).strip()
     return said.splitlines()[0] if said else type(error).__name__
 
@@ -84,7 +89,7 @@ def snapshot_errors(snapshot_id: str) -> Iterator[None]:
         yield
     except _SNAPSHOT_ERRORS as error:
         raise SnapshotLost(
-            f"snapshot {snapshot_id} is gone ({message(error)})",
+            f"snapshot {snapshot_id} is gone ({_primary(error)})",
             hint="the task hold_snapshot ended early; see its log, then trigger a new backup",
         ) from None
 
@@ -93,6 +98,10 @@ _CONSTRAINTS = "23"
 _CONSTRAINT_HINT = (
     "the backup's rows and those of the target exclude each other; mode=replace removes rows the backup does not have"
 )
+# Trying again never helps, though psycopg counts them as operational: too complex, too many columns, wrong state.
+_LASTING = ("54", "55000")
+# Limits and quotas of a file system have no SQLSTATE of their own: md.c tells only that a file could not be extended.
+_STORAGE = "md.c"
 
 
 @contextmanager
@@ -101,20 +110,35 @@ def restoring(what: str, *, denied: str = "the role of the target connection nee
 
     Raises:
         DatabaseUnavailable: the connection was lost, the disk is full, or the server has a passing problem.
+        TableLocked: a lock was not to be had in time.
         RestoreFailed: the target refused.
     """
     try:
         yield
-    except pg.InsufficientPrivilege as error:
-        raise RestoreFailed(f"{what}: {message(error)}", hint=denied) from None
-    except pg.DiskFull as error:
-        raise DatabaseUnavailable(f"{what}: {message(error)}", hint="free space on the disk of the target") from None
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise DatabaseUnavailable(
-            f"{what}: {message(error)}", hint="check that the target is up and reachable; its log says why it hung up"
-        ) from None
     except psycopg.Error as error:
-        raise RestoreFailed(f"{what}: {_named(error)}", hint=_refusal_hint(error)) from None
+        raise _of_target(error, what, denied) from None
+
+
+def _of_target(error: psycopg.Error, what: str, denied: str) -> DisasterRecoveryError:
+    fact = f"{what}: {_named(error)}"
+    if isinstance(error, pg.InsufficientPrivilege):
+        return RestoreFailed(fact, hint=denied)
+    if isinstance(error, pg.ReadOnlySqlTransaction):
+        return RestoreFailed(fact, hint="the target takes no writes: a standby, or (Supabase) one whose disk is full")
+    if isinstance(error, pg.LockNotAvailable):
+        return TableLocked(fact, hint="another session of the target holds on to it; see pg_locks, end it or wait")
+    if isinstance(error, pg.DiskFull) or (isinstance(error, psycopg.InternalError) and _is_about_a_file(error)):
+        return DatabaseUnavailable(fact, hint="free space on the disk of the target; nothing was changed")
+    if isinstance(error, _CONNECTION) and not (error.sqlstate or "").startswith(_LASTING):
+        return DatabaseUnavailable(fact, hint="check that the target is up and reachable; its log says why it hung up")
+    return RestoreFailed(fact, hint=_refusal_hint(error))
+
+
+_CONNECTION = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+def _is_about_a_file(error: psycopg.Error) -> bool:
+    return error.diag.source_file == _STORAGE
 
 
 def _named(error: psycopg.Error) -> str:

@@ -27,7 +27,12 @@ log = logging.getLogger(__name__)
 MANAGED_SCHEMA = "auth"  # whose tables ride along; the API does not show them
 ROLES = ("anon", "authenticated", "service_role")  # Supabase's API roles
 MOST_ROWS = 1001  # rows are counted up to here: a thousand, or more
-_COUNT = "select pg_catalog.count(*) from (select from {} limit {}) as visible"
+# One round trip: a backup has many tables, and the database may be far away.
+_COUNT = (
+    "savepoint one_probe; select pg_catalog.count(*) from (select from {} limit {}) as visible;"
+    " rollback to savepoint one_probe; release savepoint one_probe"
+)
+_AFTER_ERROR = "rollback to savepoint one_probe; release savepoint one_probe"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +126,24 @@ def _request(role: str, claims: Claims, patience: Patience) -> dict[str, str]:
 def _count(connection: Connection, table: TableName) -> Answer:
     """Rows visible, or why there is no such number. No parameters: a name may hold a percent sign."""
     query = sql.SQL(_COUNT).format(relation(table), sql.Literal(MOST_ROWS))
-    with _answering(connection) as answer:
-        row = connection.execute(query).fetchone()
-        answer.rows = int(str(row[0])) if row else 0
-    return answer.problem or answer.rows
+    try:
+        cursor = connection.execute(query)
+        cursor.nextset()
+        row = cursor.fetchone()
+    except psycopg.Error as error:
+        problem = _answer(connection, error)
+        connection.execute(_AFTER_ERROR)
+        return problem
+    return int(str(row[0])) if row else 0
+
+
+def _answer(connection: Connection, error: psycopg.Error) -> str:
+    """What an error means as an answer; one that ended the session is raised again."""
+    if connection.closed or connection.broken or error.sqlstate in (None, *_HUNG_UP):
+        raise error
+    if isinstance(error, pg.InsufficientPrivilege):
+        return "denied"
+    return "timeout" if isinstance(error, pg.QueryCanceled) else f"error:{error.sqlstate}"
 
 
 _HUNG_UP = ("57P01", "57P02", "57P03")  # the server is shutting down, or was told to end this session
@@ -132,7 +151,6 @@ _HUNG_UP = ("57P01", "57P02", "57P03")  # the server is shutting down, or was to
 
 @dataclass
 class _Attempt:
-    rows: int = 0
     problem: str = ""
 
 
@@ -144,12 +162,4 @@ def _answering(connection: Connection) -> Iterator[_Attempt]:
         with connection.transaction(force_rollback=True):
             yield attempt
     except psycopg.Error as error:
-        if connection.closed or connection.broken or error.sqlstate in (None, *_HUNG_UP):
-            raise
-        attempt.problem = _problem(error)
-
-
-def _problem(error: psycopg.Error) -> str:
-    if isinstance(error, pg.InsufficientPrivilege):
-        return "denied"
-    return "timeout" if isinstance(error, pg.QueryCanceled) else f"error:{error.sqlstate}"
+        attempt.problem = _answer(connection, error)

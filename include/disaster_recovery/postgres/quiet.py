@@ -1,29 +1,34 @@
-"""Writing without side effects: no trigger fires and no foreign key acts while a restore's transaction writes."""
+"""Writing without side effects: no trigger or rule fires, no foreign key acts while a restore's transaction writes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from psycopg import sql
 
+from include.disaster_recovery.postgres.deferrable import validate_deferrable
 from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
 from include.disaster_recovery.postgres.validation import validate
 from include.disaster_recovery.restore_model import Quiet
-from include.disaster_recovery.restore_plan import QUIETED, ForeignKey, TargetTable, Trigger
+from include.disaster_recovery.restore_plan import QUIETED
+from include.disaster_recovery.restore_target import ForeignKey, TargetTable, Trigger
 
-_ENABLE = {"O": "enable trigger", "A": "enable always trigger", "R": "enable replica trigger"}
+_ENABLE = {"O": "enable", "A": "enable always", "R": "enable replica"}
 
 
 @contextmanager
 def quietly(
     connection: Connection, how: Quiet, tables: Sequence[TargetTable], keys: Sequence[ForeignKey]
-) -> Iterator[None]:
-    """Inside a transaction: silence triggers and foreign keys of the tables, and prove the keys on leaving.
+) -> Iterator[list[str]]:
+    """Inside a transaction: silence triggers, rules and foreign keys of the tables, and prove the keys on leaving.
 
-    `replica`: `session_replication_role` silences both; triggers that are set to fire even then are disabled by name.
+    `replica`: `session_replication_role` silences all; triggers that are set to fire even then are disabled by name.
     Keys are checked by queries afterwards. `tables`: triggers are disabled by name, keys are dropped and added again,
     which makes Postgres check them; keys of tables that belong to others stay in force.
+
+    Yields:
+        A list that holds, on leaving, the keys that nobody checks, each with the reason.
 
     Raises:
         RestoreFailed: a foreign key does not hold, or the target refused.
@@ -35,10 +40,11 @@ def quietly(
         if how == "replica":
             connection.execute("set local session_replication_role = replica")
         for trigger in loud:
-            connection.execute(_alter(trigger, "disable trigger"))
+            connection.execute(_alter(trigger, "disable"))
         for key in dropped:
             connection.execute(_alter_key(key, "drop constraint {name}"))
-    yield
+    unchecked: list[str] = []
+    yield unchecked
     with restoring("foreign keys do not hold after the restore"):
         connection.execute("set constraints all immediate")  # those still in force, before tables are altered again
         for key in dropped:
@@ -47,7 +53,9 @@ def quietly(
             connection.execute(_alter(trigger, _ENABLE[trigger.state]))
         if how == "replica":
             connection.execute("set local session_replication_role = origin")
-    validate(connection, [key for key in keys if how == "replica"])
+    if how == "replica":
+        validate_deferrable(connection, [table.table for table in tables])
+        unchecked += validate(connection, keys)
 
 
 def lock(connection: Connection, tables: Sequence[TargetTable], keys: Sequence[ForeignKey], *, timeout: str) -> None:
@@ -69,9 +77,12 @@ def lock(connection: Connection, tables: Sequence[TargetTable], keys: Sequence[F
 
 
 def _alter(trigger: Trigger, action: str) -> sql.Composed:
-    return sql.SQL("alter table {} {} {}").format(
-        sql.Identifier(trigger.table_schema, trigger.table_name),
+    """ONLY: the triggers of partitions have their own state, and are altered one by one."""
+    return sql.SQL("alter table {} {} {} {}").format(
+        sql.SQL("only " if trigger.kind == "trigger" else "")
+        + sql.Identifier(trigger.table_schema, trigger.table_name),
         sql.SQL(action),
+        sql.SQL(trigger.kind),
         sql.Identifier(trigger.name),
     )
 

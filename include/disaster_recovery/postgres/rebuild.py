@@ -18,18 +18,23 @@ from include.disaster_recovery.errors import (
 from include.disaster_recovery.postgres.errors import message, restoring
 from include.disaster_recovery.postgres.queries import statement as kept_statement
 from include.disaster_recovery.postgres.session import Connection
-from include.disaster_recovery.postgres.sql_script import split
+from include.disaster_recovery.postgres.sql_script import UnterminatedText, split
 
+Query = str | sql.SQL | sql.Composed
 SHOWN = 5  # objects named in a refusal
 SHOWN_CHARACTERS = 120  # of a statement, in messages
 _SETTING = re.compile(r"(SET|RESET|SELECT pg_catalog\.set_config\()\s*(?P<name>[\w.]*)", re.IGNORECASE)
 _AS_SOMEBODY = "SET SESSION AUTHORIZATION "
 _AS_OURSELVES = "RESET SESSION AUTHORIZATION"
-# What pg_dump writes about things that a platform manages for its customers: a refused one leaves the application whole.
+# What pg_dump writes about things that a platform manages for its customers: the application is whole without it.
 _MANAGED = re.compile(
     r"ALTER DEFAULT PRIVILEGES\s|(GRANT|REVOKE)\s|COMMENT ON (SCHEMA|EXTENSION)\s|CREATE SCHEMA IF NOT EXISTS\s"
     r"|ALTER\s.*\sOWNER TO (\"([^\"]|\"\")*\"|\S+)$",
     re.DOTALL,
+)
+_ABOUT_SCHEMA = re.compile(
+    r"((CREATE SCHEMA IF NOT EXISTS|ALTER SCHEMA|COMMENT ON SCHEMA)|(GRANT|REVOKE) [A-Z,]+ ON SCHEMA) "
+    r"(?P<name>\"([^\"]|\"\")*\"|[^\"\s]+)( |$)"
 )
 _OWNERSHIP = re.compile(r"ALTER\s.*\sOWNER TO ", re.DOTALL)
 _NEWER_SETTINGS = {"transaction_timeout"}  # of those that pg_dump sets for its own sake
@@ -44,6 +49,9 @@ _UNLIKE = (
     pg.InvalidSchemaName,
     pg.DuplicateObject,
 )
+_PRIVILEGES = re.compile(r"\b(GRANT|REVOKE) ([A-Z]+(?:, ?[A-Z]+)*) ON ")
+MAINTAIN_SINCE = 170000  # a privilege that older servers do not know
+_NOTHING_GRANTED = {"01006", "01007"}
 _PASSING = ("08", "40", "53", "57", "58")  # connection, deadlock, resources, operator, system (manual, appendix A)
 
 
@@ -99,12 +107,24 @@ def kept_session(connection: Connection) -> Iterator[None]:
 
     Nothing is done where the block fails: the transaction then takes the settings back with it.
     """
-    query = "select name, setting from pg_catalog.pg_settings where context in ('user', 'superuser')"
-    before = set(connection.execute(query).fetchall())
+    before, who = _settings(connection), _acting_as(connection)
     yield
-    connection.execute("reset session authorization")
-    for name, value in before - set(connection.execute(query).fetchall()):
+    if (now := _acting_as(connection)) != who:
+        if now[0] != who[0]:
+            connection.execute("reset session authorization")
+        connection.execute("select pg_catalog.set_config('role', %s, false)", who[1:])
+    for name, value in before - _settings(connection):
         connection.execute("select pg_catalog.set_config(%s, %s, false)", (name, value))
+
+
+def _settings(connection: Connection) -> set[tuple[object, ...]]:
+    query = "select name, setting from pg_catalog.pg_settings where context in ('user', 'superuser')"
+    return set(connection.execute(query).fetchall())
+
+
+def _acting_as(connection: Connection) -> tuple[object, ...]:
+    """Login and role; neither is in pg_settings."""
+    return connection.execute("select session_user, pg_catalog.current_setting('role')").fetchone() or ()
 
 
 class Attempts:
@@ -113,20 +133,28 @@ class Attempts:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.skipped: list[str] = []
+        self.warnings: list[str] = []
 
     def skip(self, what: str, reason: str) -> None:
         """Put something on the list."""
         self.skipped.append(f"{what}: {reason}")
 
-    def attempt(
-        self, query: sql.Composable | str, what: str | None = None, *, besides: Sequence[type[psycopg.Error]] = ()
-    ) -> bool:
+    def execute(self, query: Query, what: str | None = None) -> None:
+        """Run one statement that must not fail.
+
+        Raises:
+            RebuildFailed, DatabaseUnavailable, TableLocked: it failed.
+        """
+        with rebuilding(what or self._shown(query)):
+            self._execute(query)
+
+    def attempt(self, query: Query, what: str | None = None, *, besides: Sequence[type[psycopg.Error]] = ()) -> bool:
         """Run one statement in a savepoint; one refused for lack of privilege, or for `besides`, is skipped.
 
         Raises:
             RebuildFailed, DatabaseUnavailable, TableLocked: it failed for another reason.
         """
-        shown = what or first_words(query if isinstance(query, str) else query.as_string(self.connection))
+        shown = what or self._shown(query)
         with rebuilding(shown):
             try:
                 with self.connection.transaction():
@@ -136,10 +164,11 @@ class Attempts:
                 return False
         return True
 
-    def run(self, script: str, *, hung: bool = False) -> None:
+    def run(self, script: str, *, hung: bool = False, settled: Sequence[str] = ()) -> None:
         """Run a script statement by statement.
 
         Args:
+            settled: schemas, as quoted by the server, that are as they should be: nothing is said about them.
             hung: these are triggers, policies and publications of the platform: what is unlike there is skipped.
 
         Raises:
@@ -149,7 +178,10 @@ class Attempts:
             known = {str(row[0]).lower() for row in self.connection.execute("select name from pg_catalog.pg_settings")}
         refused_ownership: list[tuple[str, int]] = []
         as_nobody = False
-        for each in split(script):
+        for each in _statements(script, self.connection.info.server_version):
+            about = _ABOUT_SCHEMA.match(each)
+            if about and about["name"] in settled:
+                continue
             if as_nobody:
                 as_nobody = each != _AS_OURSELVES
                 if as_nobody:
@@ -163,8 +195,7 @@ class Attempts:
                 if not self.attempt(each, besides=unlike) and _OWNERSHIP.match(each):
                     refused_ownership.append((each, len(self.skipped) - 1))
             else:
-                with rebuilding(first_words(each)):
-                    self._execute(each)
+                self.execute(each)
         self._again(refused_ownership)
 
     def _set(self, each: str, name: str, known: set[str]) -> None:
@@ -185,8 +216,42 @@ class Attempts:
             return False
         return True
 
-    def _execute(self, query: sql.Composable | str) -> None:
-        self.connection.execute(query.encode() if isinstance(query, str) else query)
+    def _shown(self, query: Query) -> str:
+        return first_words(query if isinstance(query, str) else query.as_string(self.connection))
+
+    def _execute(self, query: Query) -> None:
+        self.connection.add_notice_handler(self._listen)
+        try:
+            self.warnings.clear()
+            self.connection.execute(query.encode() if isinstance(query, str) else query)
+        finally:
+            self.connection.remove_notice_handler(self._listen)
+        for warning in self.warnings:
+            self.skip(self._shown(query), warning)
+
+    def _listen(self, notice: psycopg.errors.Diagnostic) -> None:
+        """Where we may do something with an object but not grant it, GRANT and REVOKE only warn."""
+        if notice.sqlstate in _NOTHING_GRANTED:
+            self.warnings.append((notice.message_primary or "").strip())
+
+
+def _statements(script: str, server_version: int) -> list[str]:
+    try:
+        statements = split(script)
+    except UnterminatedText as error:
+        raise RebuildFailed(f"the DDL of the backup: {error}", hint="choose another backup; verify this one") from None
+    if server_version < MAINTAIN_SINCE:
+        statements = [line for each in statements if (line := without_maintain(each))]
+    return statements
+
+
+def without_maintain(statement: str) -> str:
+    """A grant or revocation for servers that do not know MAINTAIN; empty if it is of nothing else."""
+    match = _PRIVILEGES.search(statement)
+    if match is None or not statement.startswith(("GRANT ", "REVOKE ", "ALTER DEFAULT PRIVILEGES ")):
+        return statement
+    kept = [each for each in re.split(", ?", match[2]) if each != "MAINTAIN"]
+    return statement[: match.start(2)] + ",".join(kept) + statement[match.end(2) :] if kept else ""
 
 
 def first_words(statement: str) -> str:

@@ -6,12 +6,18 @@ from typing import Any
 from psycopg import errors as pg
 from psycopg import sql
 
+from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.rebuild import Attempts, rebuilding
 from include.disaster_recovery.postgres.session import Connection
 
 INHERITANCE_OF_GRANTS_SINCE = 160000  # GRANT role … WITH INHERIT, SET
 # of the document's description → CREATE ROLE; SUPERUSER is never among them, nor is LOGIN: a backup has no passwords
-ATTRIBUTES = {"create_db": "CREATEDB", "create_role": "CREATEROLE", "replication": "REPLICATION", "bypass_rls": "BYPASSRLS"}
+ATTRIBUTES = {
+    "create_db": "CREATEDB",
+    "create_role": "CREATEROLE",
+    "replication": "REPLICATION",
+    "bypass_rls": "BYPASSRLS",
+}
 
 
 def create_roles(attempts: Attempts, roles: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -32,7 +38,9 @@ def create_roles(attempts: Attempts, roles: Mapping[str, Mapping[str, Any]]) -> 
                 )
     _join(attempts, created)
     if silent := [name for name in created if roles[name].get("login")]:
-        attempts.skip(f"login of roles {', '.join(silent)}", "a backup holds no passwords; set one with LOGIN if needed")
+        attempts.skip(
+            f"login of roles {', '.join(silent)}", "a backup holds no passwords; set one with LOGIN if needed"
+        )
     return created
 
 
@@ -43,14 +51,14 @@ def _create_role(attempts: Attempts, name: str, role: Mapping[str, Any]) -> bool
         return False
     for key, attribute in ATTRIBUTES.items():
         if role.get(key):
-            attempts.attempt(sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(name), sql.SQL(attribute)))  # type: ignore[arg-type]
+            attempts.attempt(sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(name), sql.SQL(attribute)))
     if role.get("superuser"):
         attempts.skip(f"SUPERUSER of role {name}", "a restore makes nobody superuser")
     return True
 
 
 def _join(attempts: Attempts, created: Sequence[str]) -> None:
-    """Become a member of the created roles: only so may another than a superuser give objects to them and fill these."""
+    """Join the created roles: only so may another than a superuser give objects to them, and fill these."""
     row = attempts.connection.execute("select current_setting('is_superuser') = 'on'").fetchone()
     if row and row[0]:
         return
@@ -62,12 +70,6 @@ def _join(attempts: Attempts, created: Sequence[str]) -> None:
         )
 
 
-def missing_extensions(connection: Connection, extensions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The extensions of a backup that are not installed."""
-    installed = _names(connection, "select extname from pg_catalog.pg_extension")
-    return [each for each in extensions if each["name"] not in installed]
-
-
 def create_extensions(attempts: Attempts, extensions: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
     """Create extensions where the backup has them, as far as this server knows them; unknown ones go on the list.
 
@@ -76,25 +78,51 @@ def create_extensions(attempts: Attempts, extensions: Sequence[Mapping[str, Any]
     Raises:
         RebuildFailed, DatabaseUnavailable: one was refused for another reason than privilege.
     """
-    connection, created, schemas = attempts.connection, [], []
-    available = _names(connection, "select name from pg_catalog.pg_available_extensions")
-    for each in extensions:
-        if each["name"] not in available:
-            attempts.skip(f"extension {each['name']}", "not available on this server")
-        elif _create_extension(attempts, each, schemas):
-            created.append(str(each["name"]))
+    installed = _names(attempts.connection, "select extname from pg_catalog.pg_extension")
+    wanted = {str(each["name"]): each for each in extensions if each["name"] not in installed}
+    created: list[str] = []
+    schemas: list[str] = []
+    needs = _requirements(attempts.connection)
+    for name in _in_order(wanted, needs):
+        if name not in needs:
+            attempts.skip(f"extension {name}", "not available on this server")
+        elif _create_extension(attempts, wanted[name], schemas):
+            created.append(name)
     return created, schemas
+
+
+def _requirements(connection: Connection) -> dict[str, list[str]]:
+    """Every extension available, and what it requires."""
+    with rebuilding("available extensions"):
+        rows = connection.execute(statement("rebuild_extensions")).fetchall()
+    return {str(name): requires for name, requires in rows}  # type: ignore[misc]
+
+
+def _in_order(wanted: Mapping[str, object], needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Those wanted, each behind what it requires."""
+    ordered: list[str] = []
+
+    def visit(name: str) -> None:
+        for required in needs.get(name, ()):
+            visit(required)
+        if name in wanted and name not in ordered:
+            ordered.append(name)
+
+    for name in wanted:
+        visit(name)
+    return ordered
 
 
 def _create_extension(attempts: Attempts, extension: Mapping[str, Any], schemas: list[str]) -> bool:
     name, schema = sql.Identifier(extension["name"]), str(extension["schema"])
-    create = sql.SQL("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {} CASCADE").format(name, sql.Identifier(schema))
+    create = sql.SQL("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {}").format(name, sql.Identifier(schema))
     if schema not in _names(attempts.connection, "select nspname from pg_catalog.pg_namespace"):
         if not attempts.attempt(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema))):
             return False
         schemas.append(schema)
-    # e.g. one that must be preloaded, or whose schema is fixed
-    return attempts.attempt(create, besides=(pg.FeatureNotSupported, pg.ObjectNotInPrerequisiteState, pg.InternalError_))
+    # besides: one that must be preloaded, whose schema is fixed, or that requires another one
+    besides = (pg.FeatureNotSupported, pg.ObjectNotInPrerequisiteState, pg.InternalError_, pg.UndefinedObject)
+    return attempts.attempt(create, besides=besides)
 
 
 def _names(connection: Connection, query: str) -> set[str]:

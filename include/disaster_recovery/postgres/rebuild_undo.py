@@ -1,7 +1,8 @@
 """What a rebuild changes that was there before it, and the statements that undo the whole."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from psycopg import sql
 
@@ -9,26 +10,34 @@ from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.rebuild import rebuilding
 from include.disaster_recovery.postgres.session import Connection
 
-# A role is of the whole server: another database may have begun to use it, then it stays.
-_DROP_ROLE = """BEGIN
+# Grants on schemas are revoked as their owner only by who is no member of a role that could have granted them.
+_LEAVE_ROLE = """BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal}) THEN
         DROP OWNED BY {role};
-        BEGIN
-            DROP ROLE {role};
-        EXCEPTION WHEN dependent_objects_still_exist THEN
-            RAISE WARNING 'role % is used by another database and stays', {literal};
-        END;
+        REVOKE {role} FROM CURRENT_USER;
     END IF;
+END"""
+# A role is of the whole server: another database may have begun to use it, then it stays.
+_DROP_ROLE = """BEGIN
+    DROP ROLE IF EXISTS {role};
+EXCEPTION WHEN dependent_objects_still_exist THEN
+    RAISE WARNING 'role % is used by another database and stays', {literal};
 END"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaState:
-    """What can be changed of a schema that exists."""
+    """What can be changed of a schema that exists; `quoted` is its name as the server writes it."""
 
     owner: str
     comment: str | None
     grants: list[str] | None
+    quoted: str
+
+    def is_as(self, described: Mapping[str, Any]) -> bool:
+        """Whether it is just as the backup has it."""
+        wanted = (described["owner"], described["comment"], sorted(described["grants"] or []))
+        return wanted == (self.owner, self.comment, sorted(self.grants or []))
 
 
 def schema_states(connection: Connection) -> dict[str, SchemaState]:
@@ -36,8 +45,8 @@ def schema_states(connection: Connection) -> dict[str, SchemaState]:
     with rebuilding("list of schemas"):
         rows = connection.execute(statement("rebuild_schemas")).fetchall()
     return {
-        str(name): SchemaState(owner=str(owner), comment=comment, grants=grants)  # type: ignore[arg-type]
-        for name, owner, comment, grants in rows
+        str(name): SchemaState(owner=str(owner), comment=comment, grants=grants, quoted=str(quoted))  # type: ignore[arg-type]
+        for name, owner, comment, grants, quoted in rows
     }
 
 
@@ -72,10 +81,11 @@ class Created:
             objects = connection.execute(statement("rebuild_objects"), {"schemas": kept}).fetchall()
             return [
                 *(str(drop) for _, _, drop in objects),
-                *(line for name in kept for line in self._schema(connection, name)),
                 *(_text(connection, "DROP EXTENSION IF EXISTS {}", name) for name in reversed(self.extensions)),
                 *(_text(connection, "DROP SCHEMA IF EXISTS {} CASCADE", name) for name in reversed(made)),
-                *(_drop_role(connection, name) for name in reversed(self.roles)),
+                *(_do(connection, _LEAVE_ROLE, name) for name in reversed(self.roles)),
+                *(line for name in kept for line in self._schema(connection, name)),
+                *(_do(connection, _DROP_ROLE, name) for name in reversed(self.roles)),
                 *self.privileges,
             ]
 
@@ -86,17 +96,19 @@ class Created:
 
 
 def neutral_default_privileges(connection: Connection, schemas: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Statements that take our role's default privileges away, so that new objects get the backup's grants alone; and
-    those that put them back."""
+    """Statements that take our role's default privileges away, and those that put them back.
+
+    Without them new objects get the backup's grants alone.
+    """
     with rebuilding("default privileges of the target"):
         rows = connection.execute(statement("rebuild_default_privileges"), {"schemas": list(schemas)}).fetchall()
     return [line for neutral, _ in rows for line in neutral], [line for _, restored in rows for line in restored]  # type: ignore[attr-defined]
 
 
 def _text(connection: Connection, template: str, name: str) -> str:
-    return sql.SQL(template).format(sql.Identifier(name)).as_string(connection)  # type: ignore[arg-type]
+    return sql.SQL(template).format(sql.Identifier(name)).as_string(connection)
 
 
-def _drop_role(connection: Connection, name: str) -> str:
-    body = sql.SQL(_DROP_ROLE).format(role=sql.Identifier(name), literal=sql.Literal(name)).as_string(connection)
+def _do(connection: Connection, template: str, role: str) -> str:
+    body = sql.SQL(template).format(role=sql.Identifier(role), literal=sql.Literal(role)).as_string(connection)
     return sql.SQL("DO {}").format(sql.Literal(body)).as_string(connection)

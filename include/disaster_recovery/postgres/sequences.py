@@ -13,7 +13,7 @@ from include.disaster_recovery.table_selection import table_name
 
 
 class _Sequence(Value):
-    """A sequence of the target and the column that owns it, if one does."""
+    """A sequence of the target and the columns that take their values from it: schema, table, column."""
 
     schema_name: str
     name: str
@@ -22,15 +22,13 @@ class _Sequence(Value):
     greatest: int
     last_value: int | None
     is_owned: bool
-    table_schema: str | None
-    table_name: str | None
-    column_name: str | None
+    users: list[tuple[str, str, str]]
 
 
 def move_past(
     connection: Connection, tables: Sequence[TableName], remembered: Mapping[tuple[str, str], int | None]
 ) -> list[str]:
-    """Move the sequences of the tables, and those without a table, to the furthest value known; never back.
+    """Move the sequences that the tables use, and those that no table does, to the furthest value known; never back.
 
     Args:
         tables: those restored.
@@ -62,22 +60,25 @@ def move_past(
 
 
 def _furthest(connection: Connection, sequence: _Sequence, remembered: int | None) -> int | None:
-    values = [sequence.last_value, remembered, _furthest_row(connection, sequence)]
+    values = [sequence.last_value, remembered, *(_furthest_row(connection, sequence, user) for user in sequence.users)]
     known = [value for value in values if value is not None and sequence.least <= value <= sequence.greatest]
     further = max if sequence.increment > 0 else min
     return further(known) if known else None
 
 
-def _furthest_row(connection: Connection, sequence: _Sequence) -> int | None:
-    if sequence.column_name is None or sequence.table_name is None or sequence.table_schema is None:
-        return None
-    query = sql.SQL("select {}({})::bigint from {}").format(
-        sql.SQL("max" if sequence.increment > 0 else "min"),
-        sql.Identifier(sequence.column_name),
-        relation(table_name(sequence.table_schema, sequence.table_name)),
-    )
-    with restoring(f"highest value of {sequence.table_name}.{sequence.column_name} cannot be read"):
-        row = connection.execute(query).fetchone()
+def _furthest_row(connection: Connection, sequence: _Sequence, user: tuple[str, str, str]) -> int | None:
+    """The furthest value of a column that the sequence can reach itself."""
+    schema, table, column = user
+    query = sql.SQL("select {furthest}({column})::bigint from {table} where {column} between {least} and {greatest}")
+    parts = {
+        "furthest": sql.SQL("max" if sequence.increment > 0 else "min"),
+        "column": sql.Identifier(column),
+        "table": relation(table_name(schema, table)),
+        "least": sql.Literal(sequence.least),
+        "greatest": sql.Literal(sequence.greatest),
+    }
+    with restoring(f"highest value of {table}.{column} cannot be read"):
+        row = connection.execute(query.format(**parts)).fetchone()
     return None if row is None or row[0] is None else int(str(row[0]))
 
 

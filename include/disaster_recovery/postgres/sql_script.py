@@ -84,23 +84,6 @@ def split(script: str) -> list[str]:
     return statements if current.start < 0 else [*statements, script[current.start : end]]
 
 
-def is_single_expression(text: str) -> bool:
-    """Whether a text, put in parentheses, can be nothing but one expression to the server.
-
-    Nothing in it can close those parentheses or begin a comment: what could be read in two ways (comments, dollar
-    quotes, backslashes, semicolons) is refused even inside quotes; what remains is plain quotes, each closed, and
-    parentheses, each opened before it is closed.
-    """
-    if re.search(r"--|/\*|[$\\;\0]", text):
-        return False
-    depth = 0
-    for character in re.sub(r"'[^']*'|\"[^\"]*\"", "", text):
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if depth < 0 or character in "'\"":
-            return False
-    return depth == 0 and bool(text.strip())
-
-
 def _end(script: str, match: "re.Match[str]") -> int:
     kind, at = match.lastgroup, match.end()
     if kind == "open":

@@ -5,7 +5,7 @@ Its comment is the owner mark: what bears none is never dropped.
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg import sql
@@ -30,7 +30,8 @@ _APPLIED = (
     " deleted bigint, unchanged bigint)"
 )
 _UNDO = "create table {schema}.undo (position int generated always as identity primary key, statement text not null)"
-_LEDGERS = ("create schema {schema}", _LOADED, _APPLIED, _UNDO)
+_SKIPPED = "create table {schema}.skipped (position int generated always as identity primary key, line text not null)"
+_LEDGERS = ("create schema {schema}", _LOADED, _APPLIED, _UNDO, _SKIPPED)
 
 
 @contextmanager
@@ -53,7 +54,8 @@ def locked(connection: Connection, *, shared: bool = False) -> Iterator[None]:
         yield
     finally:
         if not connection.closed and not connection.info.transaction_status:
-            connection.execute(f"select pg_advisory_unlock{kind}({RESTORE_LOCK})")
+            with suppress(psycopg.OperationalError):  # the session is gone, and its lock with it
+                connection.execute(f"select pg_advisory_unlock{kind}({RESTORE_LOCK})")
 
 
 def create(connection: Connection, run: RestoreRun) -> None:
@@ -83,13 +85,27 @@ def require(connection: Connection, run: RestoreRun) -> None:
         )
 
 
-def marked(connection: Connection) -> list[tuple[str, str]]:
-    """Every schema with our mark in this database, and the id of the run that made it."""
+def marked(connection: Connection, *, anybodys: bool = False) -> list[tuple[str, str]]:
+    """Every schema with our mark that this role owns (or anybody does), and the id of the run that made it.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the catalogs cannot be read.
+    """
     with restoring("list of staging schemas"):
         rows = connection.execute(
             statement("staging_schemas"), {"prefix": f"{SCHEMA_PREFIX}%".replace("_", r"\_"), "mark": f"{MARK}%"}
         ).fetchall()
-    return [(str(schema), str(json.loads(str(comment).removeprefix(MARK)).get("run_id"))) for schema, comment in rows]
+    found = [(str(schema), _run_of(str(mark))) for schema, mark, is_ours in rows if is_ours or anybodys]
+    return [(schema, run_id) for schema, run_id in found if run_id is not None]
+
+
+def _run_of(mark: str) -> str | None:
+    """The run that a mark names; None if somebody else wrote that comment."""
+    try:
+        content = json.loads(mark.removeprefix(MARK))
+    except ValueError:
+        return None
+    return str(content["run_id"]) if isinstance(content, dict) and "run_id" in content else None
 
 
 def drop(connection: Connection, schema: str) -> None:
@@ -222,6 +238,25 @@ def record_undo(connection: Connection, schema: str, statements: Sequence[str]) 
         )
 
 
+def record_skipped(connection: Connection, schema: str, lines: Sequence[str]) -> None:
+    """Note what a rebuild has left out, with reasons, inside the transaction that leaves it out."""
+    for each in lines:
+        connection.execute(
+            sql.SQL("insert into {} (line) values ({})").format(sql.Identifier(schema, "skipped"), sql.Literal(each))
+        )
+
+
+def skipped(connection: Connection, schema: str) -> list[str]:
+    """What the rebuild of a restore has left out, each with its reason.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the target refused.
+    """
+    with restoring("what the rebuild left out cannot be read"):
+        query = sql.SQL("select line from {} order by position").format(sql.Identifier(schema, "skipped"))
+        return [str(line) for (line,) in connection.execute(query).fetchall()]
+
+
 def undo(connection: Connection, schema: str) -> int:
     """Undo what a restore has created in vain, the last first, in one transaction; returns how many statements.
 
@@ -234,4 +269,5 @@ def undo(connection: Connection, schema: str) -> int:
         for (each,) in rows:
             connection.execute(str(each).encode())
         connection.execute(sql.SQL("delete from {}").format(log))
+        connection.execute(sql.SQL("delete from {}").format(sql.Identifier(schema, "skipped")))
     return len(rows)

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
-import psycopg
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
+from include.disaster_recovery.errors import RestoreFailed
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
 from include.disaster_recovery.restore_model import Quiet
-from include.disaster_recovery.restore_plan import ForeignKey, TargetTable
+from include.disaster_recovery.restore_target import ForeignKey, TargetTable
 from include.disaster_recovery.table_selection import table_name
 
 
@@ -42,28 +42,48 @@ def foreign_keys(connection: Connection, tables: Sequence[TableName]) -> list[Fo
     return [ForeignKey.model_validate(facts) for (facts,) in rows]
 
 
+def enum_labels(connection: Connection, schemas: Sequence[str]) -> dict[str, list[str]]:
+    """The labels of the target's enums, by their names in the document.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the catalogs cannot be read.
+    """
+    with restoring("enums of the target cannot be read"):
+        row = connection.execute(statement("describe_enums"), {"schemas": list(schemas)}).fetchone()
+    return dict(row[0]) if row else {}  # type: ignore[call-overload]
+
+
 def resolved_types(connection: Connection, types: Sequence[str]) -> dict[str, str]:
     """The target's own name of each type a document mentions, without length or precision; unknown ones are left out.
 
     `to_regtype` parses a text as a type's name and nothing else, so a hostile one is at worst unknown.
+
+    Raises:
+        DatabaseUnavailable: the connection was lost.
     """
     found: dict[str, str] = {}
     for each in sorted(set(types)):
         try:
-            rows = connection.execute(statement("resolve_types"), {"types": [each]}).fetchall()
-        except psycopg.errors.SyntaxError:  # before Postgres 16 a malformed name is an error
+            with restoring(f"type {each} cannot be looked up"):
+                rows = connection.execute(statement("resolve_types"), {"types": [each]}).fetchall()
+        except RestoreFailed:  # a malformed name is an error, an unknown one is not
             continue
         found.update({str(name): str(resolved) for name, resolved in rows})
     return found
 
 
 def quiet_by(connection: Connection) -> Quiet:
-    """How this role can keep triggers from firing: for its session, or only table by table."""
-    try:
-        with connection.transaction(force_rollback=True):
-            connection.execute("set local session_replication_role = replica")
-    except InsufficientPrivilege:
-        return "tables"
+    """How this role can keep triggers from firing: for its session, or only table by table.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the target does not tell.
+    """
+    with restoring("settings of the target cannot be tried"):
+        try:
+            with connection.transaction(force_rollback=True):
+                connection.execute("set local session_replication_role = replica")
+        except InsufficientPrivilege:
+            return "tables"
     return "replica"
 
 

@@ -9,7 +9,7 @@ from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.operators import operator_name
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.target import rows_of
-from include.disaster_recovery.restore_plan import ForeignKey, ForeignKeyColumn
+from include.disaster_recovery.restore_target import ForeignKey, ForeignKeyColumn
 
 _VIOLATIONS = (
     "select count(*) from {referencing} as f where {given}"
@@ -41,7 +41,8 @@ def validate(connection: Connection, keys: Sequence[ForeignKey]) -> list[str]:
     if broken:
         raise RestoreFailed(
             f"foreign keys do not hold after the restore: {'; '.join(broken)}",
-            hint="restore the tables they reference too, or the whole backup; everything was rolled back",
+            hint="restore both tables, or the whole backup; rows of tables outside the restore are not its to delete:"
+            " do that first, or use mode=upsert. Everything was rolled back",
         )
     return skipped
 

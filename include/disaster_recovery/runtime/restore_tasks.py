@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import ValidationError
 
 from include.disaster_recovery.errors import RestoreRefused
+from include.disaster_recovery.postgres import staging
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import (
     LoadedFragment,
@@ -60,19 +61,12 @@ def plan_restore() -> list[Json]:
     return [unit.to_json() for unit in units]
 
 
-def is_rebuild_wanted(params: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether the schema is to be rebuilt, and why not: a dry run leaves even an empty target as it is."""
-    request = _request(params)
-    if request.dry_run:
-        return False, "a dry run does not create anything outside its staging schema"
-    return request.restore_schema, "restore_schema is off"
-
-
 def rebuild_schema(plan: Json) -> Json:
-    """Create what the tables need, and the tables."""
+    """Create what the tables need, and the tables. A dry run does it as well, and rolls it back."""
     planned = RestorePlan.model_validate(plan)
+    rebuild = rebuilding.rehearse_schema if planned.run.request.dry_run else rebuilding.rebuild_schema
     with _session(planned) as connection:
-        return rebuilding.rebuild_schema(connection, store(), planned).to_json()
+        return rebuild(connection, store(), planned).to_json()
 
 
 def load(plan: Json, unit: Json) -> Json:
@@ -151,7 +145,7 @@ def compare(plan: Json, staged: Iterable[Json], applied: Iterable[Json]) -> Json
             [StagedTable.model_validate(each) for each in staged],
             [TableDiff.model_validate(each) for each in applied],
             approved_by=_approver(),
-            skipped_objects=_skipped_objects(),
+            skipped_objects=staging.skipped(connection, planned.run.staging_schema),
             started_at=planned.run.opened_at,
             now=context.now,
         )
@@ -170,11 +164,6 @@ def cleanup() -> None:
     planned = RestorePlan.model_validate(plan)
     with _session(planned) as connection:
         cleaning.clean_up(connection, store(), settings(), planned.run)
-
-
-def _skipped_objects() -> list[str]:
-    rebuilt = get_current_context()["ti"].xcom_pull(task_ids="rebuild_schema")
-    return [] if rebuilt is None else list(rebuilt["skipped"])
 
 
 def _request(params: Mapping[str, Any]) -> RestoreRequest:

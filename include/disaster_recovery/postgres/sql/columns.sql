@@ -36,8 +36,10 @@ select c.attname,
         when own.typnamespace = 'pg_catalog'::regnamespace then own.typname
         else ''
     end as kind,
+    -- 308 digits before the point fit into a double; precision and scale (11 bits, signed) as in numeric.c
     own.oid = 'pg_catalog.numeric'::regtype and not exists (
         select from bases as b where b.attnum = c.attnum and b.typmod <> -1
+            and ((b.typmod - 4) >> 16 & 65535) - (((b.typmod - 4) & 2047 # 1024) - 1024) <= 308
     ) as unbounded,
     coalesce(pg_catalog.array_agg(distinct inner_type.typname::text) filter (
         where inner_type.typtype not in ('d', 'c') and inner_type.typcategory <> 'A'

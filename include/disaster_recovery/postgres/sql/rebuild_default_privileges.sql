@@ -5,7 +5,7 @@ from pg_catalog.pg_default_acl as d
 left join pg_catalog.pg_namespace as n on n.oid = d.defaclnamespace
 cross join lateral (
     select pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE %%I', pg_catalog.pg_get_userbyid(d.defaclrole))
-            || coalesce(pg_catalog.format(' IN SCHEMA %%I', n.nspname), '') as change,
+            || coalesce(' IN SCHEMA ' || pg_catalog.quote_ident(n.nspname), '') as change,
         case d.defaclobjtype when 'r' then 'TABLES' when 'S' then 'SEQUENCES' when 'f' then 'FUNCTIONS' when 'T' then 'TYPES'
             when 'n' then 'SCHEMAS' when 'L' then 'LARGE OBJECTS' end as objects,
         -- those of one schema are added to those of all, and begin with nothing

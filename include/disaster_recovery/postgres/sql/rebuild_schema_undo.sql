@@ -6,7 +6,7 @@ with schema as (
     where n.nspname = %(schema)s and r.rolname = %(owner)s
 )
 select statement from (
-    select 1 as place, pg_catalog.format('REVOKE %%s ON SCHEMA %%I FROM %%s', privilege_type, nspname,
+    select 1 as place, pg_catalog.format('REVOKE %%s ON SCHEMA %%I FROM %%s CASCADE', privilege_type, nspname,
         case when grantee = 0 then 'PUBLIC' else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) end) as statement
     from (
         select nspname, (pg_catalog.aclexplode(acl)).* from schema

@@ -2,3 +2,4 @@
 select wanted.name, pg_catalog.format_type(pg_catalog.to_regtype(wanted.name), -1)
 from pg_catalog.unnest(%(types)s::text[]) as wanted (name)
 where pg_catalog.to_regtype(wanted.name) is not null
+    and wanted.name !~ '^\s*([0-9]+|-)\s*$' -- which it would take for an oid

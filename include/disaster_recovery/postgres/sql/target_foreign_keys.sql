@@ -1,4 +1,12 @@
--- Foreign keys that lead from or to the tables of a restore. Those of partitions stand with their parent.
+-- Foreign keys that lead from or to the tables of a restore, or one of their partitions. What a partition has from its
+-- parent stands with the parent.
+with wanted as (
+    select c.oid
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    join rows from (pg_catalog.unnest(%(schemas)s::text[]), pg_catalog.unnest(%(names)s::text[])) as t (schema_name, name)
+        on t.schema_name = n.nspname and t.name = c.relname
+)
 select pg_catalog.json_build_object(
     'name', k.conname,
     'table_schema', n.nspname, 'table_name', c.relname, 'is_partitioned', c.relkind = 'p',
@@ -22,7 +30,13 @@ select pg_catalog.json_build_object(
     'is_validated', k.convalidated,
     'is_enforced', coalesce((to_jsonb(k.*) ->> 'conenforced')::boolean, true), -- since Postgres 18
     'is_temporal', coalesce((to_jsonb(k.*) ->> 'conperiod')::boolean, false), -- since Postgres 18
+    'acts', k.confdeltype in ('c', 'n', 'd') or k.confupdtype in ('c', 'n', 'd'),
     'is_owned', pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+    'can_read', not exists (
+        select from pg_catalog.unnest(array[c.oid, pc.oid]) as r
+        where not pg_catalog.has_table_privilege(r, 'SELECT') or pg_catalog.row_security_active(r)
+    ),
+    'can_add', pg_catalog.has_any_column_privilege(pc.oid, 'REFERENCES'),
     'can_lock', pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE'),
     'can_lock_referenced', pg_catalog.has_table_privilege(pc.oid, 'UPDATE, DELETE, TRUNCATE'),
     'definition', pg_catalog.pg_get_constraintdef(k.oid),
@@ -35,7 +49,9 @@ join pg_catalog.pg_class as pc on pc.oid = k.confrelid
 join pg_catalog.pg_namespace as pn on pn.oid = pc.relnamespace
 where k.contype = 'f' and k.conparentid = 0
     and exists (
-        select from rows from (pg_catalog.unnest(%(schemas)s::text[]), pg_catalog.unnest(%(names)s::text[])) as wanted (schema_name, name)
-        where (wanted.schema_name, wanted.name) in ((n.nspname, c.relname), (pn.nspname, pc.relname))
+        select from wanted
+        where wanted.oid in (
+            c.oid, pc.oid, pg_catalog.pg_partition_root(c.oid)::oid, pg_catalog.pg_partition_root(pc.oid)::oid
+        )
     )
 order by n.nspname, c.relname, k.conname

@@ -44,18 +44,26 @@ def apply(
         if earlier := staging.applied(connection, plan.run.staging_schema):
             return earlier
         with restoring("the restore cannot be applied"), connection.transaction():
-            done = _write(connection, plan, approved)
+            done, unchecked = _write(connection, plan, approved)
             skipped = finish_schema(connection, store, plan) if plan.run.request.restore_schema else []
             moved = move_past(connection, [table.table for table in plan.tables], _remembered(schema))
             staging.record_applied(connection, plan.run, done)
+    for line in unchecked:
+        log.warning(line)
     for line in [*moved, *skipped]:
         log.info(line)
     log.info("applied: %d inserted, %d updated, %d deleted", *_totals(done))
     return done
 
 
-def _write(connection: Connection, plan: RestorePlan, approved: Sequence[TableDiff] | None) -> list[TableDiff]:
-    """Deletes from referencing tables to referenced ones, then writes the other way round."""
+def _write(
+    connection: Connection, plan: RestorePlan, approved: Sequence[TableDiff] | None
+) -> tuple[list[TableDiff], list[str]]:
+    """Deletes from referencing tables to referenced ones, then writes the other way round.
+
+    Returns:
+        What was done, and the foreign keys that were not checked.
+    """
     staged = [table for table in plan.tables if not table.direct]
     names = [table.table for table in staged]
     found = target.target_tables(connection, names)
@@ -66,12 +74,12 @@ def _write(connection: Connection, plan: RestorePlan, approved: Sequence[TableDi
     done = [decided.get(table.name) or _loaded(table) for table in plan.tables]
     if approved is not None:
         _require_approved(done, approved)
-    with quietly(connection, plan.quiet, list(found.values()), keys):
+    with quietly(connection, plan.quiet, list(found.values()), keys) as unchecked:
         for changer in reversed(changers):
             changer.delete()
         for changer in changers:
             changer.write()
-    return done
+    return done, unchecked
 
 
 def _require_approved(done: Sequence[TableDiff], approved: Sequence[TableDiff]) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from include.disaster_recovery.errors import StagingDiffers
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres import staging, target
 from include.disaster_recovery.postgres.digests import content_digest, named_columns, summed
 from include.disaster_recovery.postgres.errors import restoring
+from include.disaster_recovery.postgres.fitness import require_no_loss, require_own_keys
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.target import rows_of
 from include.disaster_recovery.restore_model import LoadedFragment, RestorePlan, StagedTable, TablePlan
@@ -22,7 +23,8 @@ def check_staging(connection: Connection, plan: RestorePlan, loaded: Sequence[Lo
     """Count and digest every loaded table anew; convert values where the target's types have changed.
 
     Raises:
-        StagingDiffers: rows or digest of a table are not the manifest's, or the staging schema is gone.
+        StagingDiffers: rows or digest of a table are not the manifest's, they do not fit the target, or the staging
+            schema is gone.
         RestoreFailed, DatabaseUnavailable: the tables cannot be read.
     """
     staging.require(connection, plan.run)
@@ -48,9 +50,11 @@ def _check(
             f" the manifest says {table.row_count} with {wanted}",
             hint="trigger a new restore; if it comes back, report it: the target is as it was",
         )
+    staged = StagedTable(table=table.name, rows=rows, content_digest=parsed)
     if table.is_converted:
-        return _convert(connection, plan, table)
-    return StagedTable(table=table.name, rows=rows, content_digest=parsed)
+        staged = _convert(connection, plan, table)
+    require_own_keys(connection, plan, table)
+    return staged
 
 
 def _stored(connection: Connection, plan: RestorePlan, table: TablePlan, names: Sequence[str]) -> tuple[int, str]:
@@ -61,7 +65,9 @@ def _stored(connection: Connection, plan: RestorePlan, table: TablePlan, names: 
 
 
 def _convert(connection: Connection, plan: RestorePlan, table: TablePlan) -> StagedTable:
+    found = target.target_tables(connection, [table.table])
     staging.convert(connection, plan.run, table)
+    require_no_loss(connection, plan, table, {each.name: each for each in found[table.name].columns})
     converted = staging.source(plan.run, table)
     names = [column.name for column in table.restored]
     with restoring(f"staging of table {table.name} cannot be read"):

@@ -15,15 +15,17 @@ log = logging.getLogger(__name__)
 def clean_up(connection: Connection, store: Store, settings: Settings, run: RestoreRun) -> None:
     """Drop the run's schema, undo a rebuild that was not applied, and end the lease on the backup.
 
+    The lease goes last: while an earlier try of some task is still at work, it may be reading the backup.
+
     Raises:
         RestoreInProgress: an earlier try of some task is still at work in the target.
         RestoreFailed, DatabaseUnavailable, StoreRefused, StoreUnavailable: a request failed.
     """
-    leases.release(store, settings.s3.prefix, run.key, run.run_id)
     with staging.locked(connection):
         if any(schema == run.staging_schema for schema, _ in staging.marked(connection)):
             remove_staging(connection, run.staging_schema)
-    log.info("removed schema %s", run.staging_schema)
+            log.info("removed schema %s", run.staging_schema)
+    leases.release(store, settings.s3.prefix, run.key, run.run_id)
 
 
 def remove_staging(connection: Connection, schema: str) -> None:

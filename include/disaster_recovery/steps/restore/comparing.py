@@ -1,6 +1,7 @@
 """The recovery proof: the restored target held against the backup, after the commit. It writes nothing there."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,7 @@ from include.disaster_recovery.recovery_proof import (
     failed,
     listed,
     passed,
+    readable,
     require_equal,
     skipped,
     summary,
@@ -88,9 +90,9 @@ def compare(
 def _log(report: RestoreReport) -> None:
     for check in report.checks:
         if check.outcome == "failed":
-            log.error("failed: %s: %s", check.subject, check.detail)
+            log.error("failed: %s", readable(f"{check.subject}: {check.detail}"))
         elif check.outcome == "skipped":
-            log.warning("skipped: %s: %s", check.subject, check.detail)
+            log.warning("skipped: %s", readable(f"{check.subject}: {check.detail}"))
     log.info(summary(report.checks))
 
 
@@ -176,9 +178,9 @@ class _Proof:
 
     def _catalogs(self) -> Iterator[Check]:
         described = describe_catalogs(self.connection, self.covered)
-        letters = ALL_PRIVILEGES
-        if min(int(self.version.split(".", 1)[0]), self.connection.info.server_version // 10000) < PRIVILEGES_OF_17[0]:
-            letters = letters.replace(PRIVILEGES_OF_17[1], "")
+        source = re.match(r"\d+", self.version)  # as "17.5", "18beta1"
+        oldest = min(int(source[0]) if source else 0, self.connection.info.server_version // 10000)
+        letters = ALL_PRIVILEGES if oldest >= PRIVILEGES_OF_17[0] else ALL_PRIVILEGES.replace(PRIVILEGES_OF_17[1], "")
         circumstances = Circumstances(
             restored_schema=self.plan.run.request.restore_schema,
             skipped=self.left_out,

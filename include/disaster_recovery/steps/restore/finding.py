@@ -9,6 +9,7 @@ from include.disaster_recovery.settings import Settings
 
 LATEST = "latest"
 NEAREST = 5
+SHOWN = 200  # characters of a wrong key: as much as a bucket's longest prefix and a name
 
 
 def find_backup(store: Store, settings: Settings, wanted: str) -> StoredObject:
@@ -22,13 +23,14 @@ def find_backup(store: Store, settings: Settings, wanted: str) -> StoredObject:
         StoreRefused, StoreUnavailable: a request failed.
     """
     prefix = settings.s3.prefix
+    wanted = wanted.strip()
     if wanted == LATEST:
         return _latest(store, prefix)
     key = wanted if "/" in wanted else f"{prefix}{wanted}"
     if not key.startswith(prefix) or not is_backup_key(prefix, key):
         raise RestoreRefused(
-            f"backup_key {wanted!r} is no backup below {prefix}",
-            hint=f"give `latest`, a file name or a key; {_nearest(store, prefix, wanted)}",
+            f"backup_key {wanted[:SHOWN]!r} is no backup below {prefix}",
+            hint=f"give `latest`, a file name or a key; {_nearest(store, prefix, wanted[:SHOWN])}",
         )
     found = store.head(key)
     if found is None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from include.disaster_recovery.document import ROW_SEPARATOR, Manifest
-from include.disaster_recovery.errors import DocumentError, StagingDiffers
+from include.disaster_recovery.errors import DocumentError, RestoreFailed, StagingDiffers
 from include.disaster_recovery.postgres import staging
 from include.disaster_recovery.postgres.digests import hexadecimal
 from include.disaster_recovery.postgres.errors import restoring
@@ -66,13 +66,19 @@ def same_document(store: Store, plan: RestorePlan) -> Manifest:
     """The manifest, as it was when the restore was planned.
 
     Raises:
-        DocumentError: the object was replaced since, or is damaged.
+        DocumentError: the object was removed or replaced since, or is damaged.
         StoreRefused, StoreUnavailable: a request failed.
     """
-    manifest, found = read_manifest(store, plan.run.key, plan.run.size)
-    if found != plan.run.manifest_sha256:
-        raise DocumentError(f"{plan.run.key} is not the document that was planned", hint="trigger a new restore")
-    return manifest
+    stored = store.head(plan.run.key)
+    if stored is None:
+        raise DocumentError(
+            f"{plan.run.key} is gone since the restore was planned", hint="bring it back, or restore another backup"
+        )
+    if stored.size == plan.run.size:
+        manifest, found = read_manifest(store, plan.run.key, plan.run.size)
+        if found == plan.run.manifest_sha256:
+            return manifest
+    raise DocumentError(f"{plan.run.key} is not the document that was planned", hint="trigger a new restore")
 
 
 def _load(
@@ -89,7 +95,7 @@ def _load(
     try:
         chunks = expand_stream(iter(stored), compression)
         parsed = [populator.insert(b"[" + rows + b"]") for rows in _batches(Feed(chunks), unit)]
-    except (DocumentError, StagingDiffers, ValueError) as error:
+    except (DocumentError, StagingDiffers, RestoreFailed, ValueError) as error:
         _drain(stored)
         _check_hash(stored, unit)  # damaged bytes are the reason, whatever went wrong first
         if isinstance(error, ValueError):

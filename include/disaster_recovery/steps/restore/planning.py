@@ -6,12 +6,13 @@ Everything is decided before anything is written; the first side effects are the
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from include.disaster_recovery.backup_key import timestamp
 from include.disaster_recovery.document import Manifest
-from include.disaster_recovery.errors import RestoreInProgress, RestoreRefused
+from include.disaster_recovery.errors import RestoreInProgress, RestoreRefused, StoreRefused, StoreUnavailable
 from include.disaster_recovery.postgres import staging, target
 from include.disaster_recovery.postgres.digests import summed
 from include.disaster_recovery.postgres.errors import restoring
@@ -20,24 +21,25 @@ from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import LoadUnit, Quiet, RestorePlan, RestoreRequest, RestoreRun, TablePlan
 from include.disaster_recovery.restore_plan import (
     HISTORY,
-    ForeignKey,
-    TargetTable,
     described_references,
     described_table,
     differences,
-    order_tables,
+    key_problems,
+    label_notes,
     plan_new_table,
     plan_table,
     problems,
-    reference_notes,
     table_in_document,
 )
+from include.disaster_recovery.restore_target import ForeignKey, TargetTable
 from include.disaster_recovery.s3 import leases
 from include.disaster_recovery.s3.documents import read_manifest, read_section
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings
 from include.disaster_recovery.steps.restore.cleaning import remove_staging
 from include.disaster_recovery.steps.restore.finding import find_backup
+from include.disaster_recovery.steps.restore.vetting import vet_columns, vet_schema, vet_tables
+from include.disaster_recovery.table_order import order_tables, reference_notes
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +88,7 @@ def plan_restore(
         target_is_source=target_is_source,
     )
     schema = read_section(store, found.key, manifest, "schema")
+    vet_schema(schema)
     plan = _Planner(connection, manifest, schema, run).plan()
     _open(connection, store, settings, plan, is_active, now)
     units = _units(plan, manifest)
@@ -102,8 +105,11 @@ def chosen_tables(manifest: Manifest, wanted: Sequence[str] | None) -> list[str]
         RestoreRefused: a table is not in the backup, or is the history.
     """
     if wanted is None:
-        return [name for name in manifest.tables if name != HISTORY]
-    names = [name.removeprefix("public.") for name in wanted]
+        names = [name for name in manifest.tables if name != HISTORY]
+        if not names:
+            raise RestoreRefused("the backup has no table to restore", hint="choose another backup")
+        return names
+    names = [name if name in manifest.tables else name.removeprefix("public.") for name in wanted]
     if missing := [name for name in names if name not in manifest.tables]:
         raise RestoreRefused(
             f"tables {', '.join(missing)} are not in the backup", hint=f"it has: {', '.join(manifest.tables)}"
@@ -124,7 +130,10 @@ class _Planner:
         self.tables = {
             name: table_in_document(name, self.schemas) for name in chosen_tables(manifest, run.request.tables)
         }
+        vet_tables(self.tables)
         self.described = {name: described_table(schema, name) for name in self.tables}
+        for name, described in self.described.items():
+            vet_columns(name, described)
 
     def plan(self) -> RestorePlan:
         if self.run.request.restore_schema:
@@ -135,8 +144,9 @@ class _Planner:
         types = target.resolved_types(
             self.connection, [c.type for name in found for c in self.described[name].columns or []]
         )
-        self._refuse(found, types, quiet)
-        references = self._references(target.foreign_keys(self.connection, names), found)
+        keys = target.foreign_keys(self.connection, names)
+        self._refuse(found, types, quiet, keys)
+        references = self._references(keys, found)
         ordered, cycles = order_tables(list(self.tables), references)
         positions = {name: place for place, name in enumerate(self.manifest.tables, 1)}
         return RestorePlan(
@@ -146,11 +156,15 @@ class _Planner:
             notes=[
                 *reference_notes(cycles, references),
                 *(line for name in found for line in differences(self.described[name], found[name])),
+                *label_notes(self.schema.get("enums", {}), target.enum_labels(self.connection, self.schemas)),
             ],
         )
 
-    def _refuse(self, found: Mapping[str, TargetTable], types: Mapping[str, str], quiet: Quiet) -> None:
+    def _refuse(
+        self, found: Mapping[str, TargetTable], types: Mapping[str, str], quiet: Quiet, keys: Sequence[ForeignKey]
+    ) -> None:
         lines = [line for name in found for line in problems(self.described[name], found[name], types, quiet)]
+        lines += key_problems(keys, list(self.tables), quiet)
         if not self.run.request.restore_schema:
             lines += [f"table {name}: the target does not have it" for name in self.tables if name not in found]
         if lines:
@@ -199,17 +213,10 @@ def _open(
     now: datetime,
 ) -> None:
     """Remove what killed restores have left, then make this run's schema and lease."""
-    run = plan.run
+    run, prefix = plan.run, settings.s3.prefix
     with staging.locked(connection):
-        for schema, other in staging.marked(connection):
-            if other != run.run_id and is_active(other):
-                raise RestoreInProgress(
-                    f"restore run {other} into this target is going on",
-                    hint="wait for it, or end it in Airflow; then trigger this one again",
-                )
-            remove_staging(connection, schema)
-            log.warning("removed schema %s, left by restore run %s", schema, other)
-        leases.take(store, settings.s3.prefix, run.key, run.run_id, now)
+        _remove_leftovers(connection, run, is_active)
+        leases.take(store, prefix, run.key, run.run_id, now)
         try:
             with restoring("staging cannot be created"), connection.transaction():
                 staging.create(connection, run)
@@ -217,8 +224,24 @@ def _open(
                     if not table.direct:
                         staging.create_table(connection, run, table)
         except BaseException:
-            leases.release(store, settings.s3.prefix, run.key, run.run_id)
+            with suppress(StoreRefused, StoreUnavailable):  # it stops counting some day, and must not hide the reason
+                leases.release(store, prefix, run.key, run.run_id)
             raise
+
+
+def _remove_leftovers(connection: Connection, run: RestoreRun, is_active: Callable[[str], bool]) -> None:
+    """Refuse to go on beside another restore; what one that is over has left is removed."""
+    for schema, other in staging.marked(connection, anybodys=True):
+        if other != run.run_id and is_active(other):
+            raise RestoreInProgress(
+                f"restore run {other} into this target is going on (schema {schema})",
+                hint="wait for it, or end it in Airflow; then trigger this one again",
+            )
+    for schema, other in staging.marked(connection):
+        remove_staging(connection, schema)
+        log.warning("removed schema %s, left by restore run %s", schema, other)
+    for schema, other in staging.marked(connection, anybodys=True):
+        log.warning("schema %s, left by restore run %s, belongs to another role: drop it as that one", schema, other)
 
 
 def _units(plan: RestorePlan, manifest: Manifest) -> list[LoadUnit]:

@@ -1,0 +1,123 @@
+"""What an operator may give as backup_key and tables, and what is refused before anything is touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from include.disaster_recovery.errors import RestoreRefused
+from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.steps.restore.finding import find_backup
+from tests.support.restore_rig import RestoreRig
+from tests.support.rig import Rig
+
+NAMES = [f"collabhunts-backup-2025-12-{day:02d}T00-00-00-000Z.json" for day in range(1, 9)]
+
+
+@contextmanager
+def no_side_effect(rig: RestoreRig) -> Iterator[None]:
+    before = rig.store.keys("")
+    yield
+    assert rig.store.keys("") == before
+    with rig.connect() as connection:
+        assert staging.marked(connection, anybodys=True) == []
+
+
+@pytest.fixture
+def bucket(tables: Rig) -> RestoreRig:
+    """Eight objects with the names of backups, and what else may stand there."""
+    for name in (*NAMES, "collabhunts-backup-notes.json", "in-use/x", "staging.json"):
+        tables.store.put(f"backups/{name}", b"{}")
+    tables.store.put("elsewhere/collabhunts-backup-2026-01-01T00-00-00-000Z.json", b"{}")
+    return RestoreRig.into(tables)
+
+
+@pytest.mark.parametrize("wanted", [NAMES[7], f"backups/{NAMES[7]}", "latest", f"  {NAMES[7]}\n", " latest "])
+def test_key_file_name_and_latest_mean_an_object(bucket: RestoreRig, wanted: str):
+    assert find_backup(bucket.store, bucket.settings, wanted).key == f"backups/{NAMES[7]}"
+
+
+def test_latest_is_the_newest_by_the_moment_in_its_name(bucket: RestoreRig):
+    bucket.store.put("backups/collabhunts-backup-2026-02-01T00-00-00-000Z.json.zst", b"newest by name")
+    bucket.store.put(f"backups/{NAMES[0]}", b"newest by its time in the bucket")
+    assert find_backup(bucket.store, bucket.settings, "latest").key.endswith("2026-02-01T00-00-00-000Z.json.zst")
+
+
+def test_unknown_backup_names_the_five_nearest(bucket: RestoreRig):
+    with no_side_effect(bucket), pytest.raises(RestoreRefused, match="does not exist") as caught:
+        bucket.plan(backup_key="collabhunts-backup-2025-12-03T00-00-01-000Z.json")
+    assert caught.value.hint.count("backups/collabhunts-backup-") == 5
+    assert caught.value.hint.startswith(f"the nearest are: backups/{NAMES[2]}, ")
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "",
+        "/",
+        "backups/",
+        "backups",
+        "LATEST",
+        "../latest",
+        f"/backups/{NAMES[0]}",
+        f"backups/../backups/{NAMES[0]}",
+        f"backups//{NAMES[0]}",
+        f"backups/./{NAMES[0]}",
+        f"backups/in-use/{NAMES[0]}",
+        "elsewhere/collabhunts-backup-2026-01-01T00-00-00-000Z.json",
+        f"s3://collabhunts-backups/backups/{NAMES[0]}",
+        f"..\\{NAMES[0]}",
+        f"{NAMES[0]}\0",
+        f"{NAMES[0]}%00",
+        NAMES[0].replace("-", "%2D"),
+        NAMES[0].replace("12", "13", 1),
+        NAMES[0].replace("2025", "\u0662\u0660\u0662\u0665"),
+        f"{NAMES[0]}.bz2",
+        "collabhunts-backup-notes.json",
+        "'; drop table profiles; --",
+        "\ud800",
+        "x" * 100_000,
+    ],
+)
+def test_key_that_is_none_of_ours_is_refused(bucket: RestoreRig, wanted: str):
+    with no_side_effect(bucket), pytest.raises(RestoreRefused, match="is no backup below backups/") as caught:
+        bucket.plan(backup_key=wanted)
+    assert "give `latest`, a file name or a key; the nearest are: backups/" in caught.value.hint
+    assert len(str(caught.value)) < 1500
+
+
+def test_bucket_without_backups_says_so(bare_rig: Rig):
+    target = RestoreRig.into(bare_rig)
+    for wanted, fact in (("latest", "there is no backup below s3://"), (NAMES[0], "does not exist")):
+        with no_side_effect(target), pytest.raises(RestoreRefused, match=fact):
+            target.plan(backup_key=wanted)
+
+
+def test_tables_may_be_qualified_and_named_twice_but_must_be_in_the_backup(tables: Rig):
+    with tables.connect() as connection:
+        connection.execute('create table public."public.first" (i int)')
+    tables.with_settings(tables={"exclude": []}).backup()
+    target = RestoreRig.into(tables)
+    for wrong, fact, hint in (
+        (["first", "frist", "auth.users"], "tables frist, auth.users are not in the backup", "it has: .*first, second"),
+        (["backup_history"], "table backup_history is never restored", "leave it out"),
+        (["public.backup_history"], "table backup_history is never restored", "leave it out"),
+        ([], "tables is empty", "unset"),
+        (["first; drop table first"], "are not in the backup", "it has"),
+        ([""], "are not in the backup", "it has"),
+    ):
+        with no_side_effect(target), pytest.raises(RestoreRefused, match=fact) as caught:
+            target.plan(tables=wrong)
+        assert re.search(hint, caught.value.hint)
+    plan, _ = target.plan(tables=["second", "public.second", "second"])
+    assert [table.name for table in plan.tables] == ["second"]
+    target.clean_up(plan)
+    plan, _ = target.plan(tables=["public.first"])  # the exact name goes first
+    assert [(table.name, table.table.table_name) for table in plan.tables] == [("public.first", "public.first")]
+    target.clean_up(plan)
+    plan, _ = target.plan()
+    assert sorted(table.name for table in plan.tables) == ["first", "public.first", "second", "third"]
+    target.clean_up(plan)
