@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?=
 PYTEST_ARGS ?=
-# Test processes side by side, each with servers of its own; a file stays with one process.
+# Test processes side by side, each with servers of its own; a file stays with one process, and so does the tier e2e.
 PYTEST_WORKERS ?= 2
 # For example: make lock LOCK_ARGS=--upgrade
 LOCK_ARGS ?=
@@ -35,7 +35,7 @@ up: bootstrap ## Start Airflow, a source Postgres and an S3 server on this machi
 
 .PHONY: test
 test: bootstrap ## Run the tests (PYTEST_ARGS="…" narrows them)
-	@exec $(VENV)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@exec $(VENV)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: bootstrap ## Peak memory of an extract task, and restore time next to pg_restore -j2 of the same data

@@ -20,10 +20,16 @@ OWNER_PASSWORD = "owner-" + secrets.token_hex(8)
 TEMPLATE_SIZE = 0.1
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks for the groups next
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test's tier is its folder. The longest tier starts first, beside all others."""
+    """A test's tier is its folder. The longest tier starts first, beside all others.
+
+    A file stays with one test process, as its fixtures do; so does all of e2e, which shares one Airflow.
+    """
     for item in items:
-        item.add_marker(getattr(pytest.mark, _tier(item)))
+        tier = _tier(item)
+        item.add_marker(getattr(pytest.mark, tier))
+        item.add_marker(pytest.mark.xdist_group(tier if tier == "e2e" else item.path.relative_to(TESTS).as_posix()))
     items.sort(key=lambda item: _tier(item) != "e2e")
 
 

@@ -62,9 +62,13 @@ class PlannedColumn(Value):
 
 
 class KeyColumn(Value):
-    """A column that tells rows apart, with the equality (and collation) of the target's unique index."""
+    """A column that tells rows apart, with the equality (and collation) of the target's unique index.
+
+    `base_type` is that of a domain: no operator takes a domain over an enum.
+    """
 
     name: str
+    base_type: str | None = None
     operator_schema: str
     operator: str
     collation_schema: str | None

@@ -12,7 +12,7 @@ import pytest
 from include.disaster_recovery.s3.documents import read_manifest
 from tests.e2e.conftest import CANARY, DAG, SHORT_DAG, Platform, wait_for
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(420)]
+pytestmark = pytest.mark.timeout(420)
 
 
 def set_slots(platform: Platform, slots: int) -> None:

@@ -25,7 +25,7 @@ from tests.e2e.conftest import (
     wait_for,
 )
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(420)]
+pytestmark = pytest.mark.timeout(420)
 
 SMALL = ["messages", "profiles"]
 ANSWER_AFTER_S = 8.0  # an answer within a second of the request can fail the task (Airflow's race)

@@ -26,6 +26,7 @@ from include.disaster_recovery.postgres import staging
 from include.disaster_recovery.postgres.schema import SECTIONS
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import TableDiff
+from include.disaster_recovery.settings import load_settings
 from include.disaster_recovery.steps.restore.rebuilding import Rebuilt, finish_schema, rebuild_schema, rehearse_schema
 from tests.support.rebuild_rig import (
     Backup,
@@ -37,6 +38,7 @@ from tests.support.rebuild_rig import (
     put_document,
     with_ddl,
 )
+from tests.support.restore_rig import RestoreRig
 from tests.support.rig import Rig
 
 
@@ -425,3 +427,19 @@ def test_what_a_modest_role_has_rebuilt_is_undone(modest: Target, backup: Backup
         staging.undo(connection, backup.plan.run.staging_schema)
         staging.drop(connection, backup.plan.run.staging_schema)
     assert modest.dumped() == before
+
+
+def test_a_restore_given_up_after_the_load_leaves_nothing(modest: Target, backup: Backup) -> None:
+    rig, before = RestoreRig(modest.parameters, backup.store, load_settings()), modest.dumped()
+    plan, units = rig.plan(restore_schema=True, backup_key=backup.plan.run.key)
+    rig.rebuild(plan)
+    assert sum(each.rows for each in rig.load_all(plan, units)) > 1000
+    rig.clean_up(plan)
+    assert modest.dumped() == before
+
+
+def test_a_whole_restore_by_a_modest_role(modest: Target, backup: Backup) -> None:
+    rig = RestoreRig(modest.parameters, backup.store, load_settings())
+    done = rig.restore(restore_schema=True, backup_key=backup.plan.run.key)
+    assert {table.name: table.direct for table in done.plan.tables}["auth.users"] is True
+    assert sum(each.insert for each in done.applied) == sum(each.rows for each in done.loaded) > 1000

@@ -60,8 +60,12 @@ def test_plan_that_fails_leaves_no_lease(tables: Rig, wire: FaultyWire):
     target = RestoreRig.into(tables)
     reader = target.with_parameters()
     with target.connect() as connection:
-        connection.execute("create function public.no() returns event_trigger language plpgsql as $$ begin raise exception 'no'; end $$")
-        connection.execute("create event trigger no on ddl_command_start when tag in ('CREATE SCHEMA') execute function public.no()")
+        connection.execute(
+            "create function public.no() returns event_trigger language plpgsql as $$ begin raise exception 'no'; end $$"
+        )
+        connection.execute(
+            "create event trigger no on ddl_command_start when tag in ('CREATE SCHEMA') execute function public.no()"
+        )
     with pytest.raises(Exception, match="cannot be created"):
         reader.plan()
     assert (in_use(target), schemas(target)) == (set(), [])

@@ -136,8 +136,12 @@ def test_schema_of_another_role_is_respected_and_never_dropped_nor_its_undo_log_
         connection.execute(f'grant create on database "{target.parameters["dbname"]}" to {other}')
     with target.connect(**reader_role) as connection:
         connection.execute("create schema collabhunts_restore_theirs")
-        connection.execute("comment on schema collabhunts_restore_theirs is 'collabhunts restore {\"run_id\": \"theirs\"}'")
-        connection.execute("create table collabhunts_restore_theirs.applied (table_name text, position int, inserted int, updated int, deleted int, unchanged int)")
+        connection.execute(
+            'comment on schema collabhunts_restore_theirs is \'collabhunts restore {"run_id": "theirs"}\''
+        )
+        connection.execute(
+            "create table collabhunts_restore_theirs.applied (table_name text, position int, inserted int, updated int, deleted int, unchanged int)"
+        )
         connection.execute("create table collabhunts_restore_theirs.undo (position int, statement text)")
         connection.execute(f"insert into collabhunts_restore_theirs.undo values (1, 'alter role {other} superuser')")
     with pytest.raises(RestoreInProgress, match="restore run theirs"):

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from include.demo.stack.postgres_server import PostgresServer
+from include.demo.stack.s3_server import S3Server
 from include.disaster_recovery.postgres.pg_dump import environment, find_pg_dump
+from include.disaster_recovery.s3.store import Encryption, Store
+from include.disaster_recovery.settings import Settings
 from tests.support.restore_rig import Restored, RestoreRig, everything
 from tests.support.rig import Rig
 
@@ -79,3 +85,19 @@ def changes(done: Restored) -> Mapping[str, tuple[int, int, int]]:
     """Inserted, updated and deleted rows of the tables that changed."""
     found = {each.table: (each.insert, each.update, each.delete) for each in done.applied}
     return {name: counts for name, counts in found.items() if any(counts)}
+
+
+@contextmanager
+def scenario_of(server: PostgresServer, s3: S3Server, setup: str, **tables: object) -> Iterator[Scenario]:
+    """A scenario that tests of a module share: each restores what it has changed."""
+    database, bucket = f"scenario_{secrets.token_hex(6)}", f"scenario-{secrets.token_hex(6)}"
+    server.create_database(database)
+    s3.create_bucket(bucket)
+    parameters = {"host": server.host, "port": str(server.port), "user": server.superuser, "password": server.password}
+    store = Store(client=s3.client("admin"), bucket=bucket, encryption=Encryption(algorithm="AES256"))
+    wanted = {"include": "all", "exclude": ["backup_history"], **tables}
+    rig = Rig({**parameters, "dbname": database}, store, Settings.model_validate({"tables": wanted}))
+    try:
+        yield Scenario(rig, setup)
+    finally:
+        server.drop_database(database)

@@ -11,7 +11,7 @@ from include.disaster_recovery.errors import RestoreFailed
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.digests import named_columns
 from include.disaster_recovery.postgres.errors import restoring
-from include.disaster_recovery.postgres.operators import operator_name
+from include.disaster_recovery.postgres.operators import based, operator_name
 from include.disaster_recovery.postgres.row_json import Column, encoded
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
@@ -220,7 +220,7 @@ def _side(connection: Connection, name: TableName, table: TablePlan) -> sql.Comp
     whole = name == table.table and not table.is_partitioned
     return sql.SQL(_SIDE).format(
         places=_each("{place}, ", table.key),
-        keys=_each("a.{name} as {place}, ", table.key),
+        keys=_each("{a} as {place}, ", table.key),
         hashes=sql.SQL(_HASHES),
         json=_json(found),
         rows=sql.SQL("only " if whole else "") + relation(name),
@@ -252,8 +252,10 @@ def _matches(key: Sequence[KeyColumn], left: str, right: str) -> sql.Composed:
     )
 
 
-def _key_column(alias: str, place: int, column: KeyColumn) -> sql.Identifier:
-    return sql.Identifier(alias, f"k{place}" if alias in _BY_PLACE else column.name)
+def _key_column(alias: str, place: int, column: KeyColumn) -> sql.Composable:
+    if alias in _BY_PLACE:
+        return sql.Identifier(alias, f"k{place}")
+    return based(sql.Identifier(alias, column.name), column.base_type)
 
 
 def _collated(value: sql.Composable, column: KeyColumn) -> sql.Composable:
@@ -265,7 +267,7 @@ def _collated(value: sql.Composable, column: KeyColumn) -> sql.Composable:
 def _each(text: str, key: Sequence[KeyColumn]) -> sql.Composed:
     return sql.SQL("").join(
         sql.SQL(text).format(
-            name=sql.Identifier(k.name),
+            a=_key_column("a", place, k),
             place=sql.Identifier(f"k{place}"),
             x=_collated(_key_column("x", place, k), k),
             y=_collated(_key_column("y", place, k), k),

@@ -1,4 +1,6 @@
-"""Names of operators, which no driver quotes."""
+"""Names of operators, which no driver quotes, and what they are given."""
+
+from psycopg import sql
 
 OPERATOR_CHARACTERS = frozenset("+-*/<>=~!@#%^&|`?")  # manual, 4.1.3
 
@@ -12,3 +14,8 @@ def operator_name(name: str) -> str:
     if not name or set(name) - OPERATOR_CHARACTERS:
         raise ValueError(f"{name!r} is no operator")
     return name
+
+
+def based(value: sql.Composable, base_type: str | None) -> sql.Composable:
+    """A value of a domain as one of its base type (format_type's own text of it): operators of enums take no domain."""
+    return value if base_type is None else value + sql.SQL("::") + sql.SQL(base_type)

@@ -18,10 +18,8 @@ _PARSED = (
     "with parsed as materialized ("
     "select {values} from pg_catalog.json_populate_recordset(null::{table}, $1::pg_catalog.json) as r), "
 )
-_SUMS = (
-    " select (select count(*) from parsed),"
-    " (select {total} from ({whole}) as w), (select {total} from ({content}) as c)"
-)
+_SUMS = " select (select count(*) from parsed), (select {total} from ({whole}) as w)"
+_CONTENT_SUM = ", (select {total} from ({content}) as c)"  # only where it is another
 _STORED = "stored as (insert into {table} ({names}) overriding system value select {names} from parsed)"
 _STORED_NOTHING = "stored as (insert into {table} select from parsed)"  # no columns, or generated ones only
 _TOTAL = 'coalesce(sum(hashtextextended(j collate "C", 0)), 0)::text'
@@ -74,11 +72,11 @@ class Populator:
         """
         with restoring(f"rows of table {self._name} cannot be stored"):
             try:
-                row = self._cursor.execute(self._query, [rows.decode()]).fetchone() or (0, 0, 0)
+                row = self._cursor.execute(self._query, [rows.decode()]).fetchone() or (0, 0)
             except psycopg.DataError as error:
                 raise self._unparsed(error) from None
-        count, digest, content = (int(str(value)) for value in row)
-        return Parsed(rows=count, digest=digest, content_digest=content)
+        count, digest, *content = (int(str(value)) for value in row)
+        return Parsed(rows=count, digest=digest, content_digest=content[0] if content else digest)
 
     def _unparsed(self, error: psycopg.Error) -> StagingDiffers:
         return StagingDiffers(
@@ -95,7 +93,8 @@ def _composed(
         for column in whole
     )
     parsed = sql.SQL("parsed as a")
-    return sql.SQL(_PARSED + (_STORED if stored else _STORED_NOTHING) + _SUMS).format(
+    stores = _STORED if stored else _STORED_NOTHING
+    return sql.SQL(_PARSED + stores + _SUMS + (_CONTENT_SUM if content != whole else "")).format(
         values=values,
         table=relation(table),
         names=sql.SQL(", ").join(map(sql.Identifier, stored)),

@@ -12,7 +12,11 @@ LASTING = timedelta(days=7)  # a lease whose run was killed and never cleaned up
 
 def lease_key(prefix: str, key: str, run_id: str) -> str:
     """Where the lease of a run on a backup stands; the run's id is hashed, as it may hold any character."""
-    return f"{prefix}{FOLDER}{key.removeprefix(prefix)}.{sha256(run_id.encode()).hexdigest()[:16]}"
+    return f"{prefix}{FOLDER}{key.removeprefix(prefix)}{_suffix(run_id)}"
+
+
+def _suffix(run_id: str) -> str:
+    return f".{sha256(run_id.encode()).hexdigest()[:16]}"
 
 
 def take(store: Store, prefix: str, key: str, run_id: str, now: datetime) -> None:
@@ -32,6 +36,15 @@ def release(store: Store, prefix: str, key: str, run_id: str) -> None:
         StoreRefused, StoreUnavailable: the request failed.
     """
     store.delete([lease_key(prefix, key, run_id)])
+
+
+def release_run(store: Store, prefix: str, run_id: str) -> None:
+    """End all protection by a run that was killed.
+
+    Raises:
+        StoreRefused, StoreUnavailable: a request failed.
+    """
+    store.delete([key for key in store.keys(f"{prefix}{FOLDER}") if key.endswith(_suffix(run_id))])
 
 
 def in_use(store: Store, prefix: str, now: datetime) -> set[str]:

@@ -1,4 +1,4 @@
--- [{name, arguments, …, definition}], without those of extensions
+-- [{name, arguments, …, definition}], without those of extensions and the constructors of range types
 select coalesce(json_agg(item order by item ->> 'name', item ->> 'arguments'), '[]')
 from (
     select json_build_object(
@@ -21,6 +21,6 @@ from (
     where n.nspname = any(%(schemas)s)
         and not exists (
             select from pg_catalog.pg_depend as d
-            where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+            where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype in ('e', 'i')
         )
 ) as functions

@@ -4,6 +4,10 @@ with recursive domains (oid, base) as (
     select t.oid, t.typbasetype from pg_catalog.pg_type as t where t.typtype = 'd'
     union all
     select d.oid, t.typbasetype from domains as d join pg_catalog.pg_type as t on t.oid = d.base where t.typtype = 'd'
+),
+bases (oid, name) as (
+    select d.oid, pg_catalog.format_type(d.base, -1)
+    from domains as d join pg_catalog.pg_type as t on t.oid = d.base where t.typtype <> 'd'
 )
 select n.nspname, c.relname, pg_catalog.json_build_object(
     'kind', c.relkind,
@@ -18,12 +22,7 @@ select n.nspname, c.relname, pg_catalog.json_build_object(
             'name', a.attname,
             'type', pg_catalog.format_type(a.atttypid, -1),
             'full_type', pg_catalog.format_type(a.atttypid, a.atttypmod),
-            'base_type', pg_catalog.format_type(coalesce(
-                (
-                    select d.base from domains as d join pg_catalog.pg_type as base on base.oid = d.base
-                    where d.oid = a.atttypid and base.typtype <> 'd'
-                ), a.atttypid
-            ), -1),
+            'base_type', coalesce((select b.name from bases as b where b.oid = a.atttypid), pg_catalog.format_type(a.atttypid, -1)),
             'is_generated', a.attgenerated <> '',
             'is_identity_always', a.attidentity = 'a',
             'needs_value', (a.attnotnull or t.typnotnull)
@@ -49,6 +48,7 @@ select n.nspname, c.relname, pg_catalog.json_build_object(
         cross join lateral (
             select json_agg(pg_catalog.json_build_object(
                 'name', a.attname,
+                'base_type', (select b.name from bases as b where b.oid = a.atttypid),
                 'operator_schema', opn.nspname, 'operator', op.oprname,
                 'collation_schema', cn.nspname, 'collation', k.collname
             ) order by place) as columns,

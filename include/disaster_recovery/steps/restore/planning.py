@@ -215,7 +215,7 @@ def _open(
     """Remove what killed restores have left, then make this run's schema and lease."""
     run, prefix = plan.run, settings.s3.prefix
     with staging.locked(connection):
-        _remove_leftovers(connection, run, is_active)
+        _remove_leftovers(connection, store, prefix, run, is_active)
         leases.take(store, prefix, run.key, run.run_id, now)
         try:
             with restoring("staging cannot be created"), connection.transaction():
@@ -229,7 +229,9 @@ def _open(
             raise
 
 
-def _remove_leftovers(connection: Connection, run: RestoreRun, is_active: Callable[[str], bool]) -> None:
+def _remove_leftovers(
+    connection: Connection, store: Store, prefix: str, run: RestoreRun, is_active: Callable[[str], bool]
+) -> None:
     """Refuse to go on beside another restore; what one that is over has left is removed."""
     for schema, other in staging.marked(connection, anybodys=True):
         if other != run.run_id and is_active(other):
@@ -239,6 +241,7 @@ def _remove_leftovers(connection: Connection, run: RestoreRun, is_active: Callab
             )
     for schema, other in staging.marked(connection):
         remove_staging(connection, schema)
+        leases.release_run(store, prefix, other)
         log.warning("removed schema %s, left by restore run %s", schema, other)
     for schema, other in staging.marked(connection, anybodys=True):
         log.warning("schema %s, left by restore run %s, belongs to another role: drop it as that one", schema, other)

@@ -67,14 +67,15 @@ def vet_columns(name: str, described: DescribedTable) -> None:
     Raises:
         DocumentError: there are none given, a name is none or is there twice, or a type is no text that could name one.
     """
-    if described.columns is None:
+    if "columns" not in described.model_fields_set:  # null: a table without columns
         raise _hostile(f"it does not describe the columns of table {name!r}")
-    names = [column.name for column in described.columns]
+    columns = described.columns or []
+    names = [column.name for column in columns]
     for each in names:
         _vet_name(f"column of table {name!r}:", each)
     if len(set(names)) != len(names):
         raise _hostile(f"table {name!r} has a column twice")
-    for column in described.columns:
+    for column in columns:
         if reason := _unspeakable(column.type, LONGEST_TYPE):
             raise _hostile(f"table {name!r}, column {column.name!r}: its type {reason}")
 
