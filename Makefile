@@ -26,7 +26,7 @@ help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: bootstrap ## Back up a marketplace: real Postgres, S3 server and Airflow scheduler, progress and a verdict
+demo: bootstrap ## Back up a marketplace, destroy it, restore it: real Postgres, S3 server and Airflow, with a verdict
 	@exec $(VENV)/python -m include.demo demo
 
 .PHONY: up
@@ -35,7 +35,7 @@ up: bootstrap ## Start Airflow, a source Postgres and an S3 server on this machi
 
 .PHONY: test
 test: bootstrap ## Run the tests (PYTEST_ARGS="…" narrows them)
-	@exec $(VENV)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+	@exec $(VENV)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: bootstrap ## Peak memory of an extract task, and restore time next to pg_restore -j2 of the same data

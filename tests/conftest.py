@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,17 +21,26 @@ OWNER_PASSWORD = "owner-" + secrets.token_hex(8)
 TEMPLATE_SIZE = 0.1
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist looks for the groups next
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test's tier is its folder. The longest tier starts first, beside all others.
-
-    A file stays with one test process, as its fixtures do; so does all of e2e, which shares one Airflow.
-    """
+    """A test's tier is its folder. The longest tier starts first, beside all others."""
     for item in items:
-        tier = _tier(item)
-        item.add_marker(getattr(pytest.mark, tier))
-        item.add_marker(pytest.mark.xdist_group(tier if tier == "e2e" else item.path.relative_to(TESTS).as_posix()))
+        item.add_marker(getattr(pytest.mark, _tier(item)))
     items.sort(key=lambda item: _tier(item) != "e2e")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile` as ever, but all of e2e stays with one test process too: it shares one Airflow.
+
+    Groups (`--dist loadgroup`) would say that as well, but this xdist does not heed them under this pytest.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def _tier(item: pytest.Item) -> str:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,7 +126,8 @@ def compare(before: Fingerprints, after: Fingerprints) -> None:
 
 def summarise(restored: Restored, after: Fingerprints, server: PostgresServer, stack: Stack, console: Console) -> None:
     """The last screen: what came back, how that is known, how long it took."""
-    skipped = [check["subject"] for check in restored.report["checks"] if check["outcome"] == "skipped"]
+    skipped = Counter(check["detail"] for check in restored.report["checks"] if check["outcome"] == "skipped")
+    reasons = [f"{count} × {reason}" for reason, count in skipped.most_common(SHOWN)]
     proof = ", ".join(f"{restored.count(outcome)} {outcome}" for outcome in ("passed", "failed", "skipped"))
     console.table(
         "Destroyed and restored",
@@ -135,7 +137,7 @@ def summarise(restored: Restored, after: Fingerprints, server: PostgresServer, s
             ("tables, rows", f"{len(after)} tables, {sum(count for count, _ in after.values()):,} rows"),
             ("own compare", "rows and MD5 of every table equal those taken before the disaster"),
             ("recovery proof", proof),
-            ("skipped", ", ".join(skipped[:SHOWN]) + (", …" if len(skipped) > SHOWN else "") or "nothing"),
+            ("skipped", "; ".join(reasons) + ("; …" if len(skipped) > SHOWN else "") or "nothing"),
             ("report", f"s3://{stack.bucket}/{restored.report_key}"),
             ("time to recover", f"{restored.seconds:.1f} s from the trigger to the proof"),
         ],

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.disaster_recovery.errors import DocumentError
 from include.disaster_recovery.model import TableName
-from include.disaster_recovery.restore_model import PlannedColumn, Quiet, TablePlan
+from include.disaster_recovery.restore_model import PlannedColumn, Quiet, RestoreMode, TablePlan
 from include.disaster_recovery.restore_target import ForeignKey, Key, TargetColumn, TargetTable
 from include.disaster_recovery.table_selection import table_name
 
@@ -189,23 +189,33 @@ def _restored(described: DescribedTable, found: TargetTable) -> set[str]:
     return {c.name for c in found.columns if not c.is_generated} & {c.name for c in described.columns or []}
 
 
-def key_problems(keys: Sequence[ForeignKey], restored: Sequence[str], quiet: Quiet) -> list[str]:
+def key_problems(
+    keys: Sequence[ForeignKey], found: Mapping[str, TargetTable], quiet: Quiet, mode: RestoreMode
+) -> list[str]:
     """Why the foreign keys of the tables to restore cannot be kept quiet, or not be checked afterwards.
 
     A key that belongs to others stays in force where triggers are silenced table by table.
+
+    Args:
+        keys: those from and to the tables.
+        found: the tables to restore, by their names in the document.
     """
     lines = []
     for key in keys:
         at, to = key.table.name_in_document, key.references.name_in_document
         if quiet == "replica" and key.is_enforced and key.is_validated and not key.can_read:
-            lines.append(
-                f"foreign key {key.name} of table {at}: the role cannot read all of {at} and {to} to check it"
-            )
+            lines.append(f"foreign key {key.name} of table {at}: the role cannot read all of {at} and {to} to check it")
         if quiet == "tables" and key.is_owned and not key.can_add:
             lines.append(f"foreign key {key.name} of table {at}: the role lacks REFERENCES on {to} to add it again")
-        if quiet == "tables" and not key.is_owned and key.acts and at not in restored:
+        if quiet == "tables" and not key.is_owned and at not in found and _reaches(key, found.get(to), mode):
             lines.append(f"foreign key {key.name} of table {at}: the role cannot keep it from changing rows there")
     return lines
+
+
+def _reaches(key: ForeignKey, referenced: TargetTable | None, mode: RestoreMode) -> bool:
+    """Whether a key in force may change rows: those of one's own tables may be deleted to be written again."""
+    deletes = mode == "replace" or (referenced is not None and (referenced.is_owned or not referenced.keys))
+    return key.acts_on_update or (key.acts_on_delete and deletes)
 
 
 def differences(described: DescribedTable, found: TargetTable) -> list[str]:

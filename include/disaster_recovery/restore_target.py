@@ -76,7 +76,7 @@ class ForeignKeyColumn(Value):
 
 
 class ForeignKey(Value):
-    """A foreign key of the target; `acts`: it may delete or change referencing rows (CASCADE, SET NULL, SET DEFAULT).
+    """A foreign key of the target; it `acts` where it changes or deletes referencing rows (CASCADE, SET NULL, …).
 
     `can_read`: nothing of either table is hidden from the role; `can_add`: it may add a key like this one.
     """
@@ -93,7 +93,8 @@ class ForeignKey(Value):
     is_validated: bool
     is_enforced: bool
     is_temporal: bool
-    acts: bool
+    acts_on_delete: bool
+    acts_on_update: bool
     is_owned: bool
     can_read: bool
     can_add: bool

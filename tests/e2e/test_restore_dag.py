@@ -309,10 +309,11 @@ def test_the_first_task_names_what_is_wrong(
 def test_it_runs_under_sequential_dags_test(
     platform: Platform, diverged: dict[str, tuple[int, int]], key: str, tmp_path: Path
 ) -> None:
-    other = AirflowServer(home=tmp_path / "airflow").migrate()
+    other = AirflowServer(home=tmp_path / "airflow").migrate()  # of its own: the scheduler would join in
     environment = {**os.environ, **platform.airflow.process("scheduler").env}
     for name in ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
         environment[name] = other._component("test", ()).env[name]
+    other.close()
     conf = json.dumps({"backup_key": key, "tables": SMALL, "require_approval": False})
     done = subprocess.run(
         [sys.executable, "-m", "airflow", "dags", "test", RESTORE_DAG, "-c", conf],

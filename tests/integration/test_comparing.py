@@ -363,7 +363,7 @@ def test_the_report_is_kept_beside_the_backup(backed: Backed):
     report = backed.report("drop index public.bookings_unpaid_idx")
     key = write_report(backed.rig.store, "backups/", report)
     name = backed.outcome.run.key.removeprefix("backups/")
-    assert key == f"backups/restores/2025-12-07T18-33-07-123Z-{name}.json"
+    assert key == f"backups/restores/2025-12-07T18-33-07-123Z-of-{name.removesuffix('.json')}.json"
     stored = backed.rig.store.head(key)
     assert stored is not None
     kept = json.loads(backed.rig.store.read(key, 0, stored.size))

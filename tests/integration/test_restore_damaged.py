@@ -50,25 +50,29 @@ def test_damage_is_found_and_named(tables: Rig, compression: str):
     manifest, locator = read_from_end(whole, compression)
     with rig.connect() as connection:
         connection.execute("delete from public.first where i > 40")
-    second, third = (manifest.tables[name].fragments[0] for name in ("second", "third"))
-    other = whole[third.offset : third.offset + third.length]
-    swapped = whole[: second.offset] + other + whole[second.offset + third.length :]
+    second = manifest.tables["second"].fragments[0]
+
+    def replaced(rows: bytes) -> bytes:
+        assert len(rows) == second.length
+        return whole[: second.offset] + rows + whole[second.offset + second.length :]
+
+    rows = whole[second.offset : second.offset + second.length]
     damaged = "table second, fragment 1 of 1 is damaged"
     cases = {
         "a row": (flipped(whole, second.offset + second.length // 2), damaged),
         "the beginning of a fragment": (flipped(whole, second.offset), damaged),
         "the end of a fragment": (flipped(whole, second.offset + second.length - 1), damaged),
-        "another table's fragment": (swapped, damaged),
-        "zeros": (whole[: second.offset] + bytes(second.length) + whole[second.offset + second.length :], damaged),
+        "halves swapped": (replaced(rows[second.length // 2 :] + rows[: second.length // 2]), damaged),
+        "zeros": (replaced(bytes(second.length)), damaged),
         "the manifest": (flipped(whole, locator.manifest_offset + 20), "the manifest is damaged"),
         "the locator": (flipped(whole, -20), BEHIND),
         "the schema": (flipped(whole, manifest.sections["schema"].offset + 30), "section schema .*is damaged"),
         "a cut": (whole[:-1], BEHIND),
         "a half": (whole[: len(whole) // 2], BEHIND),
-        "an end alone": (whole[locator.manifest_offset :], "beyond the end"),
+        "an end alone": (whole[locator.manifest_offset :], "the manifest should end at"),
         "nothing": (b"", BEHIND),
         "a line more": (whole + b"\n", BEHIND),
-        "twice": (whole + whole, "the manifest is damaged|beyond the end|cannot be read"),
+        "twice": (whole + whole, "the manifest should end at"),
     }
     for name, (data, fact) in cases.items():
         assert data != whole, name
@@ -87,7 +91,9 @@ def test_foreign_objects_are_refused(tables: Rig):
     def newer(content):
         content["version"] = 2
 
-    refused(target, done.run.key, forged(done.stored, manifest=newer), "version 2, this software reads .* up to version 1")
+    refused(
+        target, done.run.key, forged(done.stored, manifest=newer), "version 2, this software reads .* up to version 1"
+    )
     for suffix in (".gz", ".zst"):
         refused(target, done.run.key + suffix, done.stored, BEHIND)
 

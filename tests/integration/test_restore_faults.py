@@ -12,11 +12,12 @@ import pytest
 
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
-from include.disaster_recovery.errors import DatabaseUnavailable
+from include.disaster_recovery.errors import DatabaseUnavailable, RestoreRefused
 from include.disaster_recovery.postgres import staging
 from include.disaster_recovery.restore_model import LoadedFragment, LoadUnit, RestorePlan
 from tests.support.faulty_wire import Exchange, FaultyWire
 from tests.support.interrupted import holding, killed, terminated, waiting_session, worker
+from tests.support.postgres_wire import TransactionPooler
 from tests.support.restore_rig import RestoreRig, everything
 from tests.support.rig import Rig
 
@@ -203,6 +204,17 @@ def test_schema_of_the_target_is_the_same_after_a_failed_apply(
     assert dump() == before
     target.clean_up(plan)
     comes_back(target)
+
+
+def test_transaction_pooler_is_refused_before_anything_is_made(target: RestoreRig):
+    """Locks belong to sessions, which such a pooler hands round."""
+    with (
+        TransactionPooler(target.parameters) as pooler,
+        pytest.raises(RestoreRefused, match="transaction pooler") as caught,
+    ):
+        target.with_parameters(**pooler.address, sslmode="disable").plan()
+    assert "in the Airflow connection collabhunts_restore_db" in caught.value.hint
+    assert (leftovers(target), target.store.keys("backups/in-use/")) == ([], [])
 
 
 def test_waiting_session_is_that_of_the_step(target: RestoreRig):

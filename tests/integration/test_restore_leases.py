@@ -80,12 +80,12 @@ def test_lease_that_cannot_be_written_stops_the_plan(tables: Rig, wire: FaultyWi
     target = RestoreRig.into(tables)
     wired = replace(target, store=replace(target.store, client=wire.client()))
     wire.before = once("Put", refuse)
-    with pytest.raises(StoreRefused, match="PUT s3://.*in-use/.* failed: AccessDenied") as caught:
+    with pytest.raises(StoreRefused, match=r"PUT s3://.*in-use/.* failed: AccessDenied") as caught:
         wired.plan()
     assert "grant" in caught.value.hint
     assert (schemas(target), target.store.keys("backups/in-use/")) == ([], [])
     stranger = target.store.__class__(client=s3_server.client("reader"), bucket=target.store.bucket)
-    with pytest.raises(StoreRefused, match="AccessDenied|403"):
+    with pytest.raises(StoreRefused, match=r"AccessDenied|403"):
         replace(target, store=stranger).plan()
     assert schemas(target) == []
 

@@ -52,21 +52,19 @@ def test_second_restore_is_refused_between_the_tasks_of_the_first(target: Restor
 
 def test_second_restore_is_refused_while_a_task_of_the_first_works(target: RestoreRig):
     plan, units = target.plan()
-    with holding(target, f"lock table {plan.run.staging_schema}.t1 in access exclusive mode"):
-        with ThreadPoolExecutor(1) as pool, target.connect() as connection:
-            unit = next(unit for unit in units if unit.table == plan.tables[0].name)
-            load = pool.submit(target.load, plan, next(u for u in units if staged_as(plan, u.table) == "t1"))
-            assert unit
-            pid = waiting_session(connection)
-            with pytest.raises(RestoreInProgress, match="another restore, or an earlier try") as caught:
-                target.plan()
-            assert "pg_stat_activity" in caught.value.hint
-            for step in (lambda: target.apply(plan), lambda: target.clean_up(plan)):
-                with pytest.raises(RestoreInProgress):
-                    step()
-            connection.execute("select pg_cancel_backend(%s)", (pid,))
-            with pytest.raises(Exception, match="canceling statement"):
-                load.result()
+    held = holding(target, f"lock table {plan.run.staging_schema}.t1 in access exclusive mode")
+    with held, ThreadPoolExecutor(1) as pool, target.connect() as connection:
+        load = pool.submit(target.load, plan, next(u for u in units if staged_as(plan, u.table) == "t1"))
+        pid = waiting_session(connection)
+        with pytest.raises(RestoreInProgress, match="another restore, or an earlier try") as caught:
+            target.plan()
+        assert "pg_stat_activity" in caught.value.hint
+        for step in (lambda: target.apply(plan), lambda: target.clean_up(plan)):
+            with pytest.raises(RestoreInProgress):
+                step()
+        connection.execute("select pg_cancel_backend(%s)", (pid,))
+        with pytest.raises(Exception, match="canceling statement"):
+            load.result()
     target.clean_up(plan)
     target.restore()
 
@@ -195,17 +193,17 @@ def test_two_tries_of_one_load_at_once_store_the_rows_once(target: RestoreRig, w
 def test_second_apply_returns_what_the_first_has_done(target: RestoreRig):
     plan, units = target.plan()
     target.load_all(plan, units)
-    with holding(target, "lock table public.first in share mode"):
-        with ThreadPoolExecutor(1) as pool, target.connect() as connection:
-            orphan = pool.submit(target.apply, plan)
-            waiting_session(connection)
-            with pytest.raises(RestoreInProgress, match="an earlier try of this one"):
-                target.apply(plan)
-            holder = connection.execute(
-                "select pid from pg_locks where relation = 'public.first'::regclass and mode = 'ShareLock' and granted"
-            ).fetchone()
-            connection.execute("select pg_terminate_backend(%s, 5000)", holder)
-            done = orphan.result(30)
+    held = holding(target, "lock table public.first in share mode")
+    with held, ThreadPoolExecutor(1) as pool, target.connect() as connection:
+        orphan = pool.submit(target.apply, plan)
+        waiting_session(connection)
+        with pytest.raises(RestoreInProgress, match="an earlier try of this one"):
+            target.apply(plan)
+        holder = connection.execute(
+            "select pid from pg_locks where relation = 'public.first'::regclass and mode = 'ShareLock' and granted"
+        ).fetchone()
+        connection.execute("select pg_terminate_backend(%s, 5000)", holder)
+        done = orphan.result(30)
     with target.connect() as connection:
         connection.execute("delete from public.first where i = 1")  # since then
         after = everything(connection)
@@ -216,17 +214,24 @@ def test_second_apply_returns_what_the_first_has_done(target: RestoreRig):
 
 
 def test_lock_is_free_after_errors_and_after_a_lost_session(target: RestoreRig):
+    def fail_inside(connection: Connection, loser: Connection | None = None) -> None:
+        with staging.locked(connection):
+            if loser:
+                loser.execute("select pg_terminate_backend(%s, 10000)", (connection.info.backend_pid,))
+            raise ValueError("on purpose")
+
+    def take(connection: Connection, *, shared: bool = False) -> None:
+        with staging.locked(connection, shared=shared):
+            pass
+
     with target.connect() as connection, target.connect() as other:
         for _ in range(2):
-            with pytest.raises(ValueError, match="on purpose"), staging.locked(connection):
-                raise ValueError("on purpose")
-        with staging.locked(other):
-            pass
-        with staging.locked(connection, shared=True), staging.locked(other, shared=True):
-            with pytest.raises(RestoreInProgress), target.connect() as third, staging.locked(third):
-                pass
-        with pytest.raises(ValueError, match="its own"), staging.locked(connection):
-            other.execute("select pg_terminate_backend(%s, 10000)", (connection.info.backend_pid,))
-            raise ValueError("its own")  # not that the lock could not be given back
-        with staging.locked(other):
-            pass
+            with pytest.raises(ValueError, match="on purpose"):
+                fail_inside(connection)
+        with staging.locked(connection, shared=True):
+            take(other, shared=True)
+            with pytest.raises(RestoreInProgress):
+                take(other)
+        with pytest.raises(ValueError, match="on purpose"):  # not that the lock could not be given back
+            fail_inside(connection, loser=other)
+        take(other)

@@ -76,20 +76,30 @@ def killed(rig: RestoreRig, server: S3Server, step: str, loaded: Any = (), **arg
         waiting_session(connection)
 
 
+def given_to(rig: RestoreRig, server: S3Server, url: str = "") -> dict[str, Any]:
+    """What another process needs to make the same rig."""
+    keys = server.identity("admin")
+    return {
+        "client": {
+            "endpoint_url": url or server.endpoint_url,
+            "region_name": server.region,
+            "aws_access_key_id": keys.access_key,
+            "aws_secret_access_key": keys.secret_key,
+        },
+        "bucket": rig.store.bucket,
+        "parameters": dict(rig.parameters),
+        "settings": rig.settings.model_dump(mode="json"),
+    }
+
+
 @contextmanager
 def worker(
     rig: RestoreRig, server: S3Server, step: str, loaded: Any = (), *, url: str = "", **arguments: Any
 ) -> Iterator[None]:
     """A worker at its step; it is killed on leaving."""
-    keys = server.identity("admin")
-    client = {"endpoint_url": url or f"http://{server.host}:{server.port}", "region_name": server.region}
-    client |= {"aws_access_key_id": keys.access_key, "aws_secret_access_key": keys.secret_key}
     given = {
+        **given_to(rig, server, url),
         "step": step,
-        "client": client,
-        "bucket": rig.store.bucket,
-        "parameters": dict(rig.parameters),
-        "settings": rig.settings.model_dump(mode="json"),
         "arguments": {name: value.to_json() for name, value in arguments.items()},
         "loaded": [each.to_json() for each in loaded],
     }

@@ -73,7 +73,7 @@ class Populator:
         with restoring(f"rows of table {self._name} cannot be stored"):
             try:
                 row = self._cursor.execute(self._query, [rows.decode()]).fetchone() or (0, 0)
-            except psycopg.DataError as error:
+            except (psycopg.DataError, psycopg.IntegrityError) as error:  # the latter: a domain
                 raise self._unparsed(error) from None
         count, digest, *content = (int(str(value)) for value in row)
         return Parsed(rows=count, digest=digest, content_digest=content[0] if content else digest)

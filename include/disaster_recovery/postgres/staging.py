@@ -16,7 +16,7 @@ from include.disaster_recovery.postgres.errors import message, restoring
 from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
-from include.disaster_recovery.restore_model import LoadedFragment, RestoreRun, TableDiff, TablePlan
+from include.disaster_recovery.restore_model import LoadedFragment, PlannedColumn, RestoreRun, TableDiff, TablePlan
 
 SCHEMA_PREFIX = "collabhunts_restore_"
 MARK = "collabhunts restore "
@@ -157,7 +157,7 @@ def convert(connection: Connection, run: RestoreRun, plan: TablePlan) -> None:
     names = [column.name for column in plan.restored]
     into, columns = relation(source(run, plan)), sql.SQL(", ").join(map(sql.Identifier, names))
     values = sql.SQL(", ").join(
-        sql.SQL("{}::text::{}").format(sql.Identifier(column.name), sql.SQL(column.target_type or ""))
+        sql.SQL(_cast(column)).format(sql.Identifier(column.name), sql.SQL(column.target_type or ""))
         if column.converted
         else sql.Identifier(column.name)
         for column in plan.restored
@@ -173,11 +173,17 @@ def convert(connection: Connection, run: RestoreRun, plan: TablePlan) -> None:
             connection.execute(
                 sql.SQL("insert into {} select {} from {}").format(into, values, relation(destination(run, plan)))
             )
-        except psycopg.DataError as error:
+        except (psycopg.DataError, psycopg.IntegrityError) as error:  # the latter: a domain
             raise StagingDiffers(
                 f"table {plan.name}: a value of the backup does not fit the target's type: {message(error)}",
                 hint="widen the column, or restore with restore_schema into an empty database",
             ) from None
+
+
+def _cast(column: PlannedColumn) -> str:
+    """The text of a real is shorter than its value: 0.1 is 0.10000000149011612 as double precision."""
+    kinds = (column.type.removesuffix("[]"), (column.target_type or "").removesuffix("[]"))
+    return "{}::{}" if kinds == ("real", "double precision") else "{}::text::{}"
 
 
 def begin_load(connection: Connection, run: RestoreRun, table: str, part: int) -> LoadedFragment | None:

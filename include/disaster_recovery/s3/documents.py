@@ -45,8 +45,8 @@ def read_manifest(store: Store, key: str, size: int) -> tuple[Manifest, str]:
     tail = min(size, len(stored_frame(b" " * LOCATOR_SIZE, compression)))
     with _reading(f"{key} cannot be read from its end"):
         locator = parse_locator(expand(store.read(key, size - tail, tail), compression))
-        if locator.manifest_offset + locator.manifest_length > size:
-            raise ValueError("the manifest would lie beyond the end")
+        if (end := locator.manifest_offset + locator.manifest_length) != size - tail:
+            raise ValueError(f"the manifest should end at {size - tail}, where the locator is, not at {end}")
         stored = _read(store, key, locator.manifest_offset, locator.manifest_length)
         manifest = parse_manifest(stored, locator, partial(_expanded, compression=compression))
         _check_places(manifest, locator)

@@ -18,7 +18,8 @@ def report_key(prefix: str, report: RestoreReport) -> str:
         raise StoreRefused(
             f"{report.run.key!r} is no backup key below {prefix}", hint="set s3.prefix to where the backup is"
         )
-    return f"{prefix}restores/{timestamp(report.run.opened_at)}-{report.run.key.removeprefix(prefix)}.json"
+    name = report.run.key.removeprefix(prefix).partition(".json")[0]  # without the suffix of its compression
+    return f"{prefix}restores/{timestamp(report.run.opened_at)}-of-{name}.json"
 
 
 def write_report(store: Store, prefix: str, report: RestoreReport) -> str:

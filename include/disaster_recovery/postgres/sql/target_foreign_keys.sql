@@ -30,7 +30,8 @@ select pg_catalog.json_build_object(
     'is_validated', k.convalidated,
     'is_enforced', coalesce((to_jsonb(k.*) ->> 'conenforced')::boolean, true), -- since Postgres 18
     'is_temporal', coalesce((to_jsonb(k.*) ->> 'conperiod')::boolean, false), -- since Postgres 18
-    'acts', k.confdeltype in ('c', 'n', 'd') or k.confupdtype in ('c', 'n', 'd'),
+    'acts_on_delete', k.confdeltype in ('c', 'n', 'd'),
+    'acts_on_update', k.confupdtype in ('c', 'n', 'd'),
     'is_owned', pg_catalog.pg_has_role(c.relowner, 'USAGE'),
     'can_read', not exists (
         select from pg_catalog.unnest(array[c.oid, pc.oid]) as r

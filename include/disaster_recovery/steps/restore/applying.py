@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from include.disaster_recovery.errors import RestoreFailed
+from include.disaster_recovery.errors import RestoreFailed, RestoreRefused
 from include.disaster_recovery.postgres import staging, target
 from include.disaster_recovery.postgres.changes import Changer
 from include.disaster_recovery.postgres.errors import restoring
@@ -34,10 +34,13 @@ def apply(
         approved: what a person has agreed to; anything else is refused. None where nobody was asked.
 
     Raises:
+        RestoreRefused: it is a dry run.
         RestoreFailed: the target refused, a foreign key does not hold, or the target has changed since the approval.
         RestoreInProgress, TableLocked, DatabaseUnavailable: worth another try; nothing was changed.
         RebuildFailed, StagingDiffers, DocumentError, StoreRefused, StoreUnavailable: nothing was changed.
     """
+    if plan.run.request.dry_run:
+        raise RestoreRefused("a dry run is never applied", hint="trigger the restore again without dry_run")
     schema = read_section(store, plan.run.key, same_document(store, plan), "schema")
     with staging.locked(connection):
         staging.require(connection, plan.run)

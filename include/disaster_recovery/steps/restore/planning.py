@@ -1,6 +1,7 @@
 """Plan a restore: find the backup, hold its description against the target, refuse what cannot work, then open it.
 
-Everything is decided before anything is written; the first side effects are the run's own schema and its lease.
+Everything is decided before anything is written: the first side effects are the run's own schema and its lease, but for
+what a killed run has left, which goes before.
 """
 
 import logging
@@ -12,7 +13,13 @@ from typing import Any
 
 from include.disaster_recovery.backup_key import timestamp
 from include.disaster_recovery.document import Manifest
-from include.disaster_recovery.errors import RestoreInProgress, RestoreRefused, StoreRefused, StoreUnavailable
+from include.disaster_recovery.errors import (
+    PreflightFailed,
+    RestoreInProgress,
+    RestoreRefused,
+    StoreRefused,
+    StoreUnavailable,
+)
 from include.disaster_recovery.postgres import staging, target
 from include.disaster_recovery.postgres.digests import summed
 from include.disaster_recovery.postgres.errors import restoring
@@ -36,6 +43,7 @@ from include.disaster_recovery.s3 import leases
 from include.disaster_recovery.s3.documents import read_manifest, read_section
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings
+from include.disaster_recovery.steps.backup.preflight import check_session
 from include.disaster_recovery.steps.restore.cleaning import remove_staging
 from include.disaster_recovery.steps.restore.finding import find_backup
 from include.disaster_recovery.steps.restore.vetting import vet_columns, vet_schema, vet_tables
@@ -89,8 +97,15 @@ def plan_restore(
     )
     schema = read_section(store, found.key, manifest, "schema")
     vet_schema(schema)
-    plan = _Planner(connection, manifest, schema, run).plan()
-    _open(connection, store, settings, plan, is_active, now)
+    _require_session(connection, request.target_conn_id)
+    planner = _Planner(connection, manifest, schema, run)
+    prefix = settings.s3.prefix
+    with staging.locked(connection):  # what a killed run has rebuilt would be in the way of the next
+        _remove_leftovers(connection, store, prefix, run, is_active)
+    plan = planner.plan()
+    with staging.locked(connection):
+        _remove_leftovers(connection, store, prefix, run, is_active)  # another may have come in between
+        _open(connection, store, prefix, plan, now)
     units = _units(plan, manifest)
     log.info("restore of %s into %s: %d tables, %d fragments", run.key, run.target, len(plan.tables), len(units))
     for note in plan.notes:
@@ -119,6 +134,20 @@ def chosen_tables(manifest: Manifest, wanted: Sequence[str] | None) -> list[str]
     if not names:
         raise RestoreRefused("tables is empty", hint="leave it unset for all tables, or name some")
     return [name for name in manifest.tables if name in names]
+
+
+def _require_session(connection: Connection, name: str) -> None:
+    """Refuse a transaction pooler: the locks that keep two restores apart belong to a session.
+
+    Raises:
+        RestoreRefused: the target is behind one.
+        DatabaseUnavailable: the connection was lost.
+    """
+    try:
+        check_session(connection)
+    except PreflightFailed as error:
+        hint = f"use the direct connection or the session pooler, port 5432, in the Airflow connection {name}"
+        raise RestoreRefused(error.fact, hint=hint) from None
 
 
 class _Planner:
@@ -164,7 +193,7 @@ class _Planner:
         self, found: Mapping[str, TargetTable], types: Mapping[str, str], quiet: Quiet, keys: Sequence[ForeignKey]
     ) -> None:
         lines = [line for name in found for line in problems(self.described[name], found[name], types, quiet)]
-        lines += key_problems(keys, list(self.tables), quiet)
+        lines += key_problems(keys, found, quiet, self.run.request.mode)
         if not self.run.request.restore_schema:
             lines += [f"table {name}: the target does not have it" for name in self.tables if name not in found]
         if lines:
@@ -204,29 +233,20 @@ def _staging_schema(now: datetime) -> str:
     return f"{staging.SCHEMA_PREFIX}{moment}_{secrets.token_hex(2)}"
 
 
-def _open(
-    connection: Connection,
-    store: Store,
-    settings: Settings,
-    plan: RestorePlan,
-    is_active: Callable[[str], bool],
-    now: datetime,
-) -> None:
-    """Remove what killed restores have left, then make this run's schema and lease."""
-    run, prefix = plan.run, settings.s3.prefix
-    with staging.locked(connection):
-        _remove_leftovers(connection, store, prefix, run, is_active)
-        leases.take(store, prefix, run.key, run.run_id, now)
-        try:
-            with restoring("staging cannot be created"), connection.transaction():
-                staging.create(connection, run)
-                for table in plan.tables:
-                    if not table.direct:
-                        staging.create_table(connection, run, table)
-        except BaseException:
-            with suppress(StoreRefused, StoreUnavailable):  # it stops counting some day, and must not hide the reason
-                leases.release(store, prefix, run.key, run.run_id)
-            raise
+def _open(connection: Connection, store: Store, prefix: str, plan: RestorePlan, now: datetime) -> None:
+    """Make the run's schema and its lease."""
+    run = plan.run
+    leases.take(store, prefix, run.key, run.run_id, now)
+    try:
+        with restoring("staging cannot be created"), connection.transaction():
+            staging.create(connection, run)
+            for table in plan.tables:
+                if not table.direct:
+                    staging.create_table(connection, run, table)
+    except BaseException:
+        with suppress(StoreRefused, StoreUnavailable):  # it stops counting some day, and must not hide the reason
+            leases.release(store, prefix, run.key, run.run_id)
+        raise
 
 
 def _remove_leftovers(
