@@ -127,7 +127,7 @@ def compare(before: Fingerprints, after: Fingerprints) -> None:
 def summarise(restored: Restored, after: Fingerprints, server: PostgresServer, stack: Stack, console: Console) -> None:
     """The last screen: what came back, how that is known, how long it took."""
     skipped = Counter(check["detail"] for check in restored.report["checks"] if check["outcome"] == "skipped")
-    reasons = [f"{count} × {reason}" for reason, count in skipped.most_common(SHOWN)]
+    reasons = [f"{reason} ({count})" for reason, count in skipped.most_common(SHOWN)]
     proof = ", ".join(f"{restored.count(outcome)} {outcome}" for outcome in ("passed", "failed", "skipped"))
     console.table(
         "Destroyed and restored",

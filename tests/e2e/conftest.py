@@ -172,6 +172,15 @@ def first_run(platform: Platform) -> str:
     return run_id
 
 
+@pytest.fixture(scope="session")
+def key(platform: Platform, first_run: str) -> str:
+    """The backup that restores are of."""
+    (row,) = platform.history(first_run)
+    platform.api.wait_for_dag(RESTORE_DAG)
+    platform.api.unpause(RESTORE_DAG)
+    return "backups/" + str(row["file_name"])
+
+
 def _build(server: PostgresServer, password: str) -> None:
     server.create_database(DATABASE)
     build_database(server.superuser_dsn(DATABASE), owner_password=password, size=0.1)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from include.demo.stack.airflow_client import AirflowApiError
 from include.demo.stack.airflow_server import AirflowServer
 from tests.e2e.conftest import (
     CANARY,
@@ -30,15 +29,6 @@ pytestmark = pytest.mark.timeout(420)
 SMALL = ["messages", "profiles"]
 ANSWER_AFTER_S = 8.0  # an answer within a second of the request can fail the task (Airflow's race)
 STAGING = "select nspname from pg_namespace where nspname like 'collabhunts\\_restore\\_%'"
-
-
-@pytest.fixture(scope="module")
-def key(platform: Platform, first_run: str) -> str:
-    """The backup all tests restore."""
-    (row,) = platform.history(first_run)
-    platform.api.wait_for_dag(RESTORE_DAG)
-    platform.api.unpause(RESTORE_DAG)
-    return "backups/" + str(row["file_name"])
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +111,6 @@ def assert_untouched(platform: Platform, before: dict[str, tuple[int, int]], dat
     assert platform.sql(STAGING, database=database) == []
 
 
-def log_of(platform: Platform, run_id: str, task_id: str, try_number: int = 1) -> str:
-    return platform.api.task_log(RESTORE_DAG, run_id, task_id, try_number=try_number)
-
-
-# The first test: everything comes back into an empty database although a load was killed.
-
-
 def test_everything_comes_back_into_an_empty_database(platform: Platform, full_run: str) -> None:
     states = platform.states(RESTORE_DAG, full_run)
     assert (states["rebuild_schema"], states["apply"], states["compare"], states["cleanup"]) == ("success",) * 4
@@ -175,7 +158,7 @@ def test_a_dry_run_shows_the_differences_and_changes_nothing(
         each for each in platform.xcom(RESTORE_DAG, run_id, "diff", "return_value") if each["table"] == "messages"
     ]
     assert messages["insert"] > 0
-    assert f"messages: {messages['insert']} to insert" in log_of(platform, run_id, "diff")
+    assert f"messages: {messages['insert']} to insert" in platform.api.task_log(RESTORE_DAG, run_id, "diff")
     assert_untouched(platform, diverged)
 
 
@@ -263,47 +246,6 @@ def test_a_killed_apply_is_rolled_back_and_tried_again(platform: Platform, full_
     assert apply.try_number > 1
     assert contents(platform, RESTORED, "public.ballast") == contents(platform, DATABASE, "public.ballast")
     assert platform.sql(STAGING, database=RESTORED) == []
-
-
-@pytest.mark.parametrize(
-    "conf, named",
-    [
-        ({"backup_key": "../backups/x.json"}, "backup_key"),
-        ({"backup_key": ""}, "backup_key"),
-        ({"target_conn_id": "postgresql://user@host/db"}, "target_conn_id"),
-        ({"tables": []}, "tables"),
-        ({"mode": "merge"}, "mode"),
-        ({"dry_run": "perhaps"}, "dry_run"),
-    ],
-)
-def test_the_form_refuses_what_can_never_be_right(
-    platform: Platform, key: str, conf: dict[str, Any], named: str
-) -> None:
-    with pytest.raises(AirflowApiError, match=f"answered 400.*{named}"):
-        platform.api.trigger(RESTORE_DAG, conf)
-
-
-@pytest.mark.parametrize(
-    "conf, said",
-    [
-        (
-            {"backup_key": "collabhunts-backup-2001-01-01T00-00-00-000Z.json"},
-            ["backup_key", "the nearest are: backups/"],
-        ),
-        ({"target_conn_id": "no_such_db"}, ["target_conn_id is no_such_db", "AIRFLOW_CONN_NO_SUCH_DB"]),
-        ({"target_conn_id": "collabhunts_s3"}, ["target_conn_id is collabhunts_s3", "of type aws"]),
-    ],
-)
-def test_the_first_task_names_what_is_wrong(
-    platform: Platform, key: str, conf: dict[str, Any], said: list[str]
-) -> None:
-    run_id, state = platform.run(RESTORE_DAG, **{"backup_key": key, **conf})
-    assert state == "failed"
-    log = log_of(platform, run_id, "plan_restore")
-    for text in [*said, "hint:"]:
-        assert text in log
-    (plan,) = [each for each in platform.api.task_instances(RESTORE_DAG, run_id) if each.task_id == "plan_restore"]
-    assert plan.try_number == 1
 
 
 def test_it_runs_under_sequential_dags_test(

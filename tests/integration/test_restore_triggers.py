@@ -127,14 +127,3 @@ def test_what_was_approved_is_what_is_applied(bare_rig: Rig):
         scenario.target.apply(plan, approved)
     scenario.target.clean_up(plan)
     assert scenario.rows().items() < rows  # but for what is staged
-
-
-def test_side_effects_of_collabhunts(rig: Rig):
-    rig.backup()
-    scenario = Scenario(rig, "select 1")
-    scenario.run("""set session_replication_role = replica;
-        update public.messages set created_at = now() where id in (select id from public.messages limit 5);
-        delete from public.messages where id in (select id from public.messages limit 5)""")
-    for mode in ("upsert", "replace"):
-        scenario.restore(mode=mode)
-        assert scenario.rows() == scenario.before
