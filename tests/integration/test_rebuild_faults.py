@@ -70,7 +70,8 @@ def steps(
     yield "rebuild", lambda: rig.rebuild(plan), IN_REBUILD, {}
     rig.rebuild(plan)
     yield "load", lambda: rig.load(plan, unit), IN_LOAD, {"unit": unit}
-    rig.check(plan, rig.load_all(plan, units))
+    rig.load_all(plan, units)
+    rig.check(plan)
     yield "apply", lambda: rig.apply(plan), IN_APPLY, {}
 
 

@@ -33,7 +33,11 @@ def test_diverged_target_comes_back(rig: Rig, mode: str):
     target = RestoreRig.into(rig)
     done = target.restore(mode=mode)
     assert done.applied == done.diff
-    changed = {each.table: (each.insert, each.update, each.delete) for each in done.applied if each.insert or each.update or each.delete}
+    changed = {
+        each.table: (each.insert, each.update, each.delete)
+        for each in done.applied
+        if each.insert or each.update or each.delete
+    }
     with rig.connect() as connection:
         after = everything(connection)
         leftovers = connection.execute("select nspname from pg_namespace where nspname like 'collabhunts%'").fetchall()

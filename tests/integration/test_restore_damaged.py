@@ -102,7 +102,7 @@ def test_document_replaced_or_removed_since_the_plan_is_refused(tables: Rig):
     done = tables.backup()
     target = RestoreRig.into(tables)
     plan, units = target.plan(backup_key=done.run.key)
-    loaded = target.load_all(plan, units)
+    target.load_all(plan, units)
 
     def touched(content):
         content["writer"] = content["writer"][::-1]
@@ -117,6 +117,6 @@ def test_document_replaced_or_removed_since_the_plan_is_refused(tables: Rig):
     with pytest.raises(DocumentError, match="is gone since the restore was planned"):
         target.load(plan, units[0])
     target.store.put(done.run.key, done.stored)
-    target.check(plan, loaded)
+    target.check(plan)
     assert [each.unchanged for each in target.apply(plan)] == [50, 50, 50]
     target.clean_up(plan)

@@ -107,7 +107,8 @@ def test_a_dry_run_leaves_the_target_as_it_is(bare_rig: Rig):
     scenario.run(CHANGED)
     rows, schema = scenario.rows(), scenario.schema()
     plan, units = scenario.target.plan(dry_run=True)
-    scenario.target.check(plan, scenario.target.load_all(plan, units))
+    scenario.target.load_all(plan, units)
+    scenario.target.check(plan)
     assert [each.update for each in scenario.target.diff(plan) if each.table == "t"] == [3]
     with pytest.raises(RestoreRefused, match="a dry run is never applied"):
         scenario.target.apply(plan)
@@ -119,7 +120,8 @@ def test_what_was_approved_is_what_is_applied(bare_rig: Rig):
     scenario = Scenario(bare_rig, ARMED)
     scenario.run(CHANGED)
     plan, units = scenario.target.plan()
-    scenario.target.check(plan, scenario.target.load_all(plan, units))
+    scenario.target.load_all(plan, units)
+    scenario.target.check(plan)
     approved = scenario.target.diff(plan)
     scenario.run("update public.ruled set v = 5 where id = 6; insert into public.log (what) values ('new')")
     rows = scenario.rows().items()

@@ -23,7 +23,7 @@ _STEP = """
 import json, sys
 import boto3
 from botocore.config import Config
-from include.disaster_recovery.restore_model import LoadedFragment, LoadUnit, RestorePlan
+from include.disaster_recovery.restore_model import LoadUnit, RestorePlan
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings
 from tests.support.restore_rig import RestoreRig
@@ -33,8 +33,6 @@ rig = RestoreRig(given["parameters"], Store(client=client, bucket=given["bucket"
                  Settings.model_validate(given["settings"]), run_id="killed")
 kinds = {"plan": RestorePlan, "unit": LoadUnit}
 arguments = {name: kinds[name].model_validate(value) for name, value in given["arguments"].items()}
-if given["step"] == "check":
-    arguments["loaded"] = [LoadedFragment.model_validate(each) for each in given["loaded"]]
 getattr(rig, given["step"])(**arguments)
 """
 
@@ -70,9 +68,9 @@ def terminated(rig: RestoreRig, step: Callable[[], Any]) -> BaseException:
     return failures[0]
 
 
-def killed(rig: RestoreRig, server: S3Server, step: str, loaded: Any = (), **arguments: Any) -> None:
+def killed(rig: RestoreRig, server: S3Server, step: str, **arguments: Any) -> None:
     """SIGKILL a worker, a process of its own, while its step waits for a lock that the test holds."""
-    with worker(rig, server, step, loaded, **arguments), rig.connect() as connection:
+    with worker(rig, server, step, **arguments), rig.connect() as connection:
         waiting_session(connection)
 
 
@@ -93,15 +91,12 @@ def given_to(rig: RestoreRig, server: S3Server, url: str = "") -> dict[str, Any]
 
 
 @contextmanager
-def worker(
-    rig: RestoreRig, server: S3Server, step: str, loaded: Any = (), *, url: str = "", **arguments: Any
-) -> Iterator[None]:
+def worker(rig: RestoreRig, server: S3Server, step: str, *, url: str = "", **arguments: Any) -> Iterator[None]:
     """A worker at its step; it is killed on leaving."""
     given = {
         **given_to(rig, server, url),
         "step": step,
         "arguments": {name: value.to_json() for name, value in arguments.items()},
-        "loaded": [each.to_json() for each in loaded],
     }
     process = subprocess.Popen([sys.executable, "-c", _STEP], cwd=ROOT, stdin=subprocess.PIPE, text=True)
     assert process.stdin

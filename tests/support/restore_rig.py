@@ -89,6 +89,7 @@ class RestoreRig:
                 target_name="the test's target",
                 target_is_source=False,
                 is_active=lambda run_id: run_id in self.active,
+                most_units=1024,
                 now=datetime.now(timezone.utc),
             )
 
@@ -104,9 +105,9 @@ class RestoreRig:
         with ThreadPoolExecutor(2) as pool:
             return list(pool.map(lambda unit: self.load(plan, unit), units))
 
-    def check(self, plan: RestorePlan, loaded: list[LoadedFragment]) -> list[StagedTable]:
+    def check(self, plan: RestorePlan) -> list[StagedTable]:
         with self.connect() as connection:
-            return check_staging(connection, plan, loaded)
+            return check_staging(connection, plan)
 
     def diff(self, plan: RestorePlan) -> list[TableDiff]:
         with self.connect() as connection:
@@ -126,7 +127,7 @@ class RestoreRig:
         try:
             rebuilt = self.rebuild(plan) if plan.run.request.restore_schema else None
             loaded = self.load_all(plan, units)
-            staged = self.check(plan, loaded)
+            staged = self.check(plan)
             found = self.diff(plan)
             applied = self.apply(plan, found)
         finally:

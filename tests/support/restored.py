@@ -97,6 +97,7 @@ def restored(
         target_name="here",
         target_is_source=False,
         is_active=lambda _: False,
+        most_units=1024,
         now=NOW,
     )
     loaded = [load(target, rig.store, plan, unit) for unit in units]

@@ -114,14 +114,14 @@ class Changer:
                 "create unlogged table {kept} as select {kept_columns} from {target} as t"
                 " join {changes} as c on {matches} where c.change = 'update'",
                 kept_columns=_list("t", [*(k.name for k in table.key), *table.extra_columns]),
-                matches=_matches(table.key, "c", "t"),
+                matches=same_key(table.key, "c", "t"),
             )
         if done.delete or again:
             kinds = ["delete", "update"] if table.rewrites else ["delete"]
             self._execute(
                 done.delete + again,
                 "delete from {target} as t using {changes} as c where {matches} and c.change = any({kinds})",
-                matches=_matches(table.key, "c", "t"),
+                matches=same_key(table.key, "c", "t"),
                 kinds=sql.Literal(kinds),
             )
 
@@ -158,8 +158,8 @@ class Changer:
             values=sql.SQL(", ").join(
                 [*(sql.Identifier("s", n) for n in names), *(sql.Identifier("k", n) for n in kept)]
             ),
-            staged=_matches(table.key, "c", "s"),
-            kept_rows=_matches(table.key, "s", "k"),
+            staged=same_key(table.key, "c", "s"),
+            kept_rows=same_key(table.key, "s", "k"),
         )
 
     def _update(self) -> None:
@@ -174,8 +174,8 @@ class Changer:
             sets=sql.SQL(", ").join(
                 sql.SQL("{} = {}").format(sql.Identifier(name), sql.Identifier("s", name)) for name in sets
             ),
-            staged=_matches(table.key, "c", "s"),
-            matches=_matches(table.key, "s", "t"),
+            staged=same_key(table.key, "c", "s"),
+            matches=same_key(table.key, "s", "t"),
         )
 
     def _execute(self, expected: int | None, text: str, **parts: sql.Composable) -> None:
@@ -210,7 +210,7 @@ def _changes(connection: Connection, plan: RestorePlan, table: TablePlan) -> sql
         keys=_each("coalesce({x}, {y}) as {place}, ", table.key),
         staged=_side(connection, source(plan.run, table), table),
         present=_side(connection, table.table, table),
-        matches=_matches(table.key, "x", "y"),
+        matches=same_key(table.key, "x", "y"),
     )
 
 
@@ -239,7 +239,7 @@ def _json(found: Sequence[Column]) -> sql.Composable:
 _BY_PLACE = {"c", "x", "y"}  # aliases whose key columns are called k1, k2 …: a column may be called `change` or `here`
 
 
-def _matches(key: Sequence[KeyColumn], left: str, right: str) -> sql.Composed:
+def same_key(key: Sequence[KeyColumn], left: str, right: str) -> sql.Composed:
     """That two rows have the same key, as the unique index of the target sees it."""
     return sql.SQL(" and ").join(
         sql.SQL("{} operator({}.{}) {}").format(

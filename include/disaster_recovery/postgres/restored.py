@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from include.disaster_recovery.model import TableName
-from include.disaster_recovery.postgres.changes import _matches as matches
+from include.disaster_recovery.postgres.changes import same_key
 from include.disaster_recovery.postgres.digests import content_digest, named_columns
 from include.disaster_recovery.postgres.errors import translated
 from include.disaster_recovery.postgres.queries import statement
@@ -67,7 +67,7 @@ def restored_rows(connection: Connection, run: RestoreRun, table: TablePlan, *, 
         if whole:
             return (*content_digest(connection, rows, found), 0)
         keyed = sql.SQL("{} where exists (select from {} as s where {})").format(
-            rows, relation(source(run, table)), matches(table.key, "s", "a")
+            rows, relation(source(run, table)), same_key(table.key, "s", "a")
         )
         count, digest = content_digest(connection, keyed, found)
         total = connection.execute(sql.SQL("select count(*) from {}").format(rows)).fetchone() or (0,)

@@ -1,11 +1,12 @@
 """Database sessions set up the way pg_dump sets up its own."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import psycopg
 
 from include.disaster_recovery.errors import DatabaseUnavailable, SettingsError
-from include.disaster_recovery.postgres.errors import message
+from include.disaster_recovery.postgres.errors import message, translated
 from include.disaster_recovery.postgres.queries import statement
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -41,7 +42,11 @@ def connect(parameters: Mapping[str, str], *, name: str, application: str) -> Co
     wanted = {**CONNECT_DEFAULTS, **parameters, "application_name": application}
     try:
         connection = psycopg.connect(**wanted, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type]
-        connection.execute(statement("session"))
+        try:
+            connection.execute(statement("session"))
+        except BaseException:
+            connection.close()
+            raise
     except psycopg.Error as error:
         raise _unavailable(error, parameters, name) from None
     return connection
@@ -56,3 +61,13 @@ def _unavailable(error: psycopg.Error, parameters: Mapping[str, str], name: str)
         if text in said:
             return SettingsError(fact, hint=hint.format(name=name))
     return DatabaseUnavailable(fact, hint=_UNREACHED.format(name=name))
+
+
+def notice_lost_client(connection: Connection) -> None:
+    """Let the server end a long statement when its client is gone (since Postgres 14, where its system can tell).
+
+    Raises:
+        DatabaseUnavailable: the connection was lost.
+    """
+    with translated("session setting"), suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
+        connection.execute("set client_connection_check_interval = '5s'")

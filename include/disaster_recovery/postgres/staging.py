@@ -14,7 +14,7 @@ from include.disaster_recovery.errors import RestoreInProgress, StagingDiffers
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.errors import message, restoring
 from include.disaster_recovery.postgres.queries import statement
-from include.disaster_recovery.postgres.session import Connection
+from include.disaster_recovery.postgres.session import Connection, notice_lost_client
 from include.disaster_recovery.postgres.snapshot import relation
 from include.disaster_recovery.restore_model import LoadedFragment, PlannedColumn, RestoreRun, TableDiff, TablePlan
 
@@ -43,6 +43,7 @@ def locked(connection: Connection, *, shared: bool = False) -> Iterator[None]:
         DatabaseUnavailable: the connection was lost.
     """
     kind = "_shared" if shared else ""
+    notice_lost_client(connection)  # a killed worker must not hold the lock until its statement ends
     with restoring("lock of the target"):
         row = connection.execute(f"select pg_try_advisory_lock{kind}({RESTORE_LOCK})").fetchone()
     if not row or not row[0]:
@@ -215,6 +216,18 @@ def end_load(connection: Connection, run: RestoreRun, loaded: LoadedFragment) ->
     )
     with restoring(f"table {loaded.table}, fragment {loaded.part} cannot be recorded"):
         connection.execute(query)
+
+
+def loaded(connection: Connection, run: RestoreRun) -> list[LoadedFragment]:
+    """Every fragment whose load is committed.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the ledger cannot be read.
+    """
+    query = sql.SQL("select table_name, part, rows, digest, content_digest from {}")
+    with restoring("ledger of the loads cannot be read"):
+        rows = connection.execute(query.format(sql.Identifier(run.staging_schema, "loaded"))).fetchall()
+    return [LoadedFragment.model_validate(dict(zip(LoadedFragment.model_fields, row, strict=True))) for row in rows]
 
 
 def record_applied(connection: Connection, run: RestoreRun, done: Sequence[TableDiff]) -> None:

@@ -76,6 +76,11 @@ def task_states(ti: Any, task_ids: list[str]) -> Callable[[], TaskStates]:
     return look
 
 
+def most_mapped() -> int:
+    """How many tasks Airflow makes of one mapped task."""
+    return int(conf.getint("core", "max_map_length"))
+
+
 def require_two_slots() -> None:
     """Refuse where tasks run one after the other: the snapshot's holder would wait for readers that never start.
 

@@ -19,8 +19,10 @@ log = logging.getLogger(__name__)
 _ALIAS = sql.SQL(" as a")
 
 
-def check_staging(connection: Connection, plan: RestorePlan, loaded: Sequence[LoadedFragment]) -> list[StagedTable]:
+def check_staging(connection: Connection, plan: RestorePlan) -> list[StagedTable]:
     """Count and digest every loaded table anew; convert values where the target's types have changed.
+
+    What was parsed is read from the ledger that the loads have written in their own transactions.
 
     Raises:
         StagingDiffers: rows or digest of a table are not the manifest's, they do not fit the target, or the staging
@@ -28,6 +30,7 @@ def check_staging(connection: Connection, plan: RestorePlan, loaded: Sequence[Lo
         RestoreFailed, DatabaseUnavailable: the tables cannot be read.
     """
     staging.require(connection, plan.run)
+    loaded = staging.loaded(connection, plan.run)
     tables = [table for table in plan.tables if not (table.direct and plan.run.request.dry_run)]
     checked = [
         _check(connection, plan, table, [each for each in loaded if each.table == table.name]) for table in tables

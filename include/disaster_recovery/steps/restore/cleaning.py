@@ -1,7 +1,9 @@
 """Remove what a restore has left in its target and beside its backup, whatever became of it."""
 
 import logging
+from contextlib import suppress
 
+from include.disaster_recovery.errors import StoreRefused
 from include.disaster_recovery.postgres import staging
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import RestoreRun
@@ -19,13 +21,14 @@ def clean_up(connection: Connection, store: Store, settings: Settings, run: Rest
 
     Raises:
         RestoreInProgress: an earlier try of some task is still at work in the target.
-        RestoreFailed, DatabaseUnavailable, StoreRefused, StoreUnavailable: a request failed.
+        RestoreFailed, DatabaseUnavailable, StoreUnavailable: a request failed.
     """
     with staging.locked(connection):
         if any(schema == run.staging_schema for schema, _ in staging.marked(connection)):
             remove_staging(connection, run.staging_schema)
             log.info("removed schema %s", run.staging_schema)
-    leases.release(store, settings.s3.prefix, run.key, run.run_id)
+    with suppress(StoreRefused):  # a key that may only read has taken none
+        leases.release(store, settings.s3.prefix, run.key, run.run_id)
 
 
 def remove_staging(connection: Connection, schema: str) -> None:

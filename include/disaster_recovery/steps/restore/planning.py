@@ -7,7 +7,6 @@ what a killed run has left, which goes before.
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -15,14 +14,10 @@ from include.disaster_recovery.backup_key import timestamp
 from include.disaster_recovery.document import Manifest
 from include.disaster_recovery.errors import (
     PreflightFailed,
-    RestoreInProgress,
     RestoreRefused,
-    StoreRefused,
-    StoreUnavailable,
 )
 from include.disaster_recovery.postgres import staging, target
 from include.disaster_recovery.postgres.digests import summed
-from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.rebuild import require_empty
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import LoadUnit, Quiet, RestorePlan, RestoreRequest, RestoreRun, TablePlan
@@ -39,13 +34,12 @@ from include.disaster_recovery.restore_plan import (
     table_in_document,
 )
 from include.disaster_recovery.restore_target import ForeignKey, TargetTable
-from include.disaster_recovery.s3 import leases
 from include.disaster_recovery.s3.documents import read_manifest, read_section
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings
 from include.disaster_recovery.steps.backup.preflight import check_session
-from include.disaster_recovery.steps.restore.cleaning import remove_staging
 from include.disaster_recovery.steps.restore.finding import find_backup
+from include.disaster_recovery.steps.restore.opening import open_restore, remove_leftovers
 from include.disaster_recovery.steps.restore.vetting import vet_columns, vet_schema, vet_tables
 from include.disaster_recovery.table_order import order_tables, reference_notes
 
@@ -65,6 +59,7 @@ def plan_restore(
     target_name: str,
     target_is_source: bool,
     is_active: Callable[[str], bool],
+    most_units: int,
     now: datetime,
 ) -> tuple[RestorePlan, list[LoadUnit]]:
     """Plan and open a restore.
@@ -74,6 +69,7 @@ def plan_restore(
         run_id: Airflow's id of this run.
         target_name: host:port/database, for people.
         is_active: tells whether the restore of another run is still going on.
+        most_units: how many fragments the scheduler can load.
 
     Raises:
         RestoreRefused: a parameter, the backup or the target makes it impossible; every reason is named.
@@ -101,12 +97,12 @@ def plan_restore(
     planner = _Planner(connection, manifest, schema, run)
     prefix = settings.s3.prefix
     with staging.locked(connection):  # what a killed run has rebuilt would be in the way of the next
-        _remove_leftovers(connection, store, prefix, run, is_active)
+        remove_leftovers(connection, store, prefix, run, is_active)
     plan = planner.plan()
+    units = _units(plan, manifest, most_units)
     with staging.locked(connection):
-        _remove_leftovers(connection, store, prefix, run, is_active)  # another may have come in between
-        _open(connection, store, prefix, plan, now)
-    units = _units(plan, manifest)
+        remove_leftovers(connection, store, prefix, run, is_active)  # another may have come in between
+        open_restore(connection, store, prefix, plan, now)
     log.info("restore of %s into %s: %d tables, %d fragments", run.key, run.target, len(plan.tables), len(units))
     for note in plan.notes:
         log.warning(note)
@@ -233,41 +229,7 @@ def _staging_schema(now: datetime) -> str:
     return f"{staging.SCHEMA_PREFIX}{moment}_{secrets.token_hex(2)}"
 
 
-def _open(connection: Connection, store: Store, prefix: str, plan: RestorePlan, now: datetime) -> None:
-    """Make the run's schema and its lease."""
-    run = plan.run
-    leases.take(store, prefix, run.key, run.run_id, now)
-    try:
-        with restoring("staging cannot be created"), connection.transaction():
-            staging.create(connection, run)
-            for table in plan.tables:
-                if not table.direct:
-                    staging.create_table(connection, run, table)
-    except BaseException:
-        with suppress(StoreRefused, StoreUnavailable):  # it stops counting some day, and must not hide the reason
-            leases.release(store, prefix, run.key, run.run_id)
-        raise
-
-
-def _remove_leftovers(
-    connection: Connection, store: Store, prefix: str, run: RestoreRun, is_active: Callable[[str], bool]
-) -> None:
-    """Refuse to go on beside another restore; what one that is over has left is removed."""
-    for schema, other in staging.marked(connection, anybodys=True):
-        if other != run.run_id and is_active(other):
-            raise RestoreInProgress(
-                f"restore run {other} into this target is going on (schema {schema})",
-                hint="wait for it, or end it in Airflow; then trigger this one again",
-            )
-    for schema, other in staging.marked(connection):
-        remove_staging(connection, schema)
-        leases.release_run(store, prefix, other)
-        log.warning("removed schema %s, left by restore run %s", schema, other)
-    for schema, other in staging.marked(connection, anybodys=True):
-        log.warning("schema %s, left by restore run %s, belongs to another role: drop it as that one", schema, other)
-
-
-def _units(plan: RestorePlan, manifest: Manifest) -> list[LoadUnit]:
+def _units(plan: RestorePlan, manifest: Manifest, most: int) -> list[LoadUnit]:
     """One unit a fragment, the largest first, so that none is left over at the end."""
     units = [
         LoadUnit(table=table.name, part=part, parts=len(fragments), fragment=fragment)
@@ -276,4 +238,9 @@ def _units(plan: RestorePlan, manifest: Manifest) -> list[LoadUnit]:
         for part, fragment in enumerate(fragments, 1)
         if not (table.direct and plan.run.request.dry_run)
     ]
+    if len(units) > most:
+        raise RestoreRefused(
+            f"the restore has {len(units)} fragments, Airflow maps a task at most {most} times",
+            hint="raise [core] max_map_length, or restore in several runs by naming tables",
+        )
     return sorted(units, key=lambda unit: -unit.fragment.length)
