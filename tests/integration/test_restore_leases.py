@@ -85,7 +85,7 @@ def test_key_that_may_only_read_restores_all_the_same(tables: Rig, wire: FaultyW
     tables.backup()
     with tables.connect() as connection:
         before = everything(connection)
-        connection.execute("delete from first where i < 10")
+        connection.execute("delete from public.first where i < 10")
     target = RestoreRig.into(tables)
     wire.before = refuse_writes
     replace(target, store=replace(target.store, client=wire.client())).restore()

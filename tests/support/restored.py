@@ -100,8 +100,9 @@ def restored(
         most_units=1024,
         now=NOW,
     )
-    loaded = [load(target, rig.store, plan, unit) for unit in units]
-    return Restored(rig, target, plan, check_staging(target, plan, loaded))
+    for unit in units:
+        load(target, rig.store, plan, unit)
+    return Restored(rig, target, plan, check_staging(target, plan))
 
 
 def subjects(report: RestoreReport, verdict: Verdict = "failed") -> list[str]:

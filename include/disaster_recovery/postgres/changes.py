@@ -88,16 +88,22 @@ class Changer:
 
     def decide(self) -> TableDiff:
         """Compare, and write down what must change."""
-        table, mode = self._table, self._plan.run.request.mode
-        self.done = differing(self._connection, self._plan, table)
-        if table.key and (self.done.insert or self.done.update or self.done.delete):
-            self._execute(
-                sum(_kinds(self.done, mode).values()),
-                "create unlogged table {changes} as select * from ({query}) as c where change = any({kinds})",
-                query=_changes(self._connection, self._plan, table),
-                kinds=sql.Literal(list(_kinds(self.done, mode))),
-            )
-            self._execute(None, "analyze {changes}")
+        table, kinds = self._table, _kinds(self._plan.run.request.mode)
+        if not table.key:
+            self.done = differing(self._connection, self._plan, table)
+            return self.done
+        self._execute(
+            None,
+            "create unlogged table {changes} as select * from ({query}) as c where change = any({kinds})",
+            query=_changes(self._connection, self._plan, table),
+            kinds=sql.Literal(kinds),
+        )
+        self._execute(None, "analyze {changes}")
+        written = sql.SQL("select change, count(*) from {} group by change").format(self._changes)
+        with restoring(f"table {table.name} cannot be compared with the backup"):
+            counts = {str(change): int(str(count)) for change, count in self._connection.execute(written).fetchall()}
+        same = table.row_count - counts.get("insert", 0) - counts.get("update", 0)
+        self.done = counted(table, True, {**counts, "unchanged": same})
         return self.done
 
     def delete(self) -> None:
@@ -164,9 +170,7 @@ class Changer:
 
     def _update(self) -> None:
         table = self._table
-        sets = [
-            column.name for column in table.restored if not column.identity_always
-        ]  # those are keys: see `rewrites`
+        sets = [column.name for column in table.restored if not column.identity_always]  # those are keys
         self._execute(
             self.done.update,
             "update {target} as t set {sets} from {source} as s join {changes} as c on {staged} and c.change = 'update'"
@@ -199,10 +203,9 @@ class Changer:
             )
 
 
-def _kinds(done: TableDiff, mode: RestoreMode) -> dict[str, int]:
-    """The kinds of change to write down, and how many there are."""
-    kinds = {"insert": done.insert, "update": done.update}
-    return {**kinds, "delete": done.delete} if mode == "replace" else kinds
+def _kinds(mode: RestoreMode) -> list[str]:
+    """The kinds of change that are made."""
+    return ["insert", "update", *(["delete"] if mode == "replace" else [])]
 
 
 def _changes(connection: Connection, plan: RestorePlan, table: TablePlan) -> sql.Composed:

@@ -6,7 +6,7 @@ from contextlib import suppress
 import psycopg
 
 from include.disaster_recovery.errors import DatabaseUnavailable, SettingsError
-from include.disaster_recovery.postgres.errors import message, translated
+from include.disaster_recovery.postgres.errors import message
 from include.disaster_recovery.postgres.queries import statement
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -44,6 +44,7 @@ def connect(parameters: Mapping[str, str], *, name: str, application: str) -> Co
         connection = psycopg.connect(**wanted, autocommit=True, prepare_threshold=None)  # type: ignore[arg-type]
         try:
             connection.execute(statement("session"))
+            _notice_lost_client(connection)
         except BaseException:
             connection.close()
             raise
@@ -63,11 +64,10 @@ def _unavailable(error: psycopg.Error, parameters: Mapping[str, str], name: str)
     return DatabaseUnavailable(fact, hint=_UNREACHED.format(name=name))
 
 
-def notice_lost_client(connection: Connection) -> None:
-    """Let the server end a long statement when its client is gone (since Postgres 14, where its system can tell).
+def _notice_lost_client(connection: Connection) -> None:
+    """Let the server end a long statement, and give up its locks, when its client is gone.
 
-    Raises:
-        DatabaseUnavailable: the connection was lost.
+    Since Postgres 14, where the server's system can tell.
     """
-    with translated("session setting"), suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
+    with suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
         connection.execute("set client_connection_check_interval = '5s'")

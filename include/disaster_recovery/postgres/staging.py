@@ -14,7 +14,7 @@ from include.disaster_recovery.errors import RestoreInProgress, StagingDiffers
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.errors import message, restoring
 from include.disaster_recovery.postgres.queries import statement
-from include.disaster_recovery.postgres.session import Connection, notice_lost_client
+from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
 from include.disaster_recovery.restore_model import LoadedFragment, PlannedColumn, RestoreRun, TableDiff, TablePlan
 
@@ -43,7 +43,6 @@ def locked(connection: Connection, *, shared: bool = False) -> Iterator[None]:
         DatabaseUnavailable: the connection was lost.
     """
     kind = "_shared" if shared else ""
-    notice_lost_client(connection)  # a killed worker must not hold the lock until its statement ends
     with restoring("lock of the target"):
         row = connection.execute(f"select pg_try_advisory_lock{kind}({RESTORE_LOCK})").fetchone()
     if not row or not row[0]:
