@@ -20,7 +20,7 @@ from include.disaster_recovery.postgres.errors import translated
 from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
-from include.disaster_recovery.recovery_proof import Answer, Claims, RlsProbes, RoleProbe
+from include.disaster_recovery.recovery_proof import PROBED, TIMEOUT, Answer, Claims, RlsProbes, RoleProbe
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def _probe_role(
             if time.monotonic() >= deadline:
                 return RoleProbe(status=f"stopped after {patience.role_seconds:g} s", tables=answers)
             answers[table.name_in_document] = _count(connection, table)
-    return RoleProbe(status=_STATUS.get(entry.problem, entry.problem) or "probed", tables=answers)
+    return RoleProbe(status=_STATUS.get(entry.problem, entry.problem) or PROBED, tables=answers)
 
 
 _STATUS = {"denied": "not a member of the role", "error:22023": "no such role"}
@@ -143,7 +143,7 @@ def _answer(connection: Connection, error: psycopg.Error) -> str:
         raise error
     if isinstance(error, pg.InsufficientPrivilege):
         return "denied"
-    return "timeout" if isinstance(error, pg.QueryCanceled) else f"error:{error.sqlstate}"
+    return TIMEOUT if isinstance(error, pg.QueryCanceled) else f"error:{error.sqlstate}"
 
 
 _HUNG_UP = ("57P01", "57P02", "57P03")  # the server is shutting down, or was told to end this session
