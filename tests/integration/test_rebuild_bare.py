@@ -22,7 +22,7 @@ from include.disaster_recovery.errors import (
     RestoreInProgress,
     RestoreRefused,
 )
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres import ledger, staging
 from include.disaster_recovery.postgres.schema import SECTIONS
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import TableDiff
@@ -113,7 +113,7 @@ def test_what_was_rebuilt_is_undone_without_a_trace(bare: Target, backup: Backup
     with bare.opened(backup.plan) as connection:
         rebuild_schema(connection, backup.store, backup.plan)
         assert bare.dumped() != before
-        assert staging.undo(connection, backup.plan.run.staging_schema) > 30
+        assert ledger.undo(connection, backup.plan.run.staging_schema) > 30
         staging.drop(connection, backup.plan.run.staging_schema)
     assert bare.dumped() == before
 
@@ -236,9 +236,9 @@ def test_a_second_try_begins_anew(bare: Target, backup: Backup) -> None:
         first = rebuild_schema(connection, backup.store, backup.plan)
         connection.execute("insert into public.platform_settings (key, value) values ('k', '1')")
         assert rebuild_schema(connection, backup.store, backup.plan) == first
-        assert staging.skipped(connection, backup.plan.run.staging_schema) == first.skipped
+        assert ledger.skipped(connection, backup.plan.run.staging_schema) == first.skipped
         assert connection.execute("select count(*) from public.platform_settings").fetchone() == (0,)
-        staging.undo(connection, backup.plan.run.staging_schema)
+        ledger.undo(connection, backup.plan.run.staging_schema)
         rows = connection.execute("select nspname from pg_namespace where nspname in ('auth', 'storage')").fetchall()
     assert rows == []
 
@@ -247,7 +247,7 @@ def test_what_is_applied_is_never_undone_by_a_task_run_again(bare: Target, backu
     done = TableDiff(table="profiles", insert=0, update=0, delete=0, unchanged=0)
     with bare.opened(backup.plan) as connection:
         rebuild_schema(connection, backup.store, backup.plan)
-        staging.record_applied(connection, backup.plan.run, [done])
+        ledger.record_applied(connection, backup.plan.run, [done])
         before = bare.dumped()
         assert rebuild_schema(connection, backup.store, backup.plan) == Rebuilt(created={}, skipped=[])
     assert bare.dumped() == before
@@ -329,7 +329,7 @@ def test_hostile_names_are_names(bare: Target, backup: Backup) -> None:
         assert connection.execute(query, (hostile[:50],)).fetchone() == (None, None, 1)
         query = "select count(*) from pg_attribute where attrelid = 'auth.users'::regclass and attname = %s"
         assert connection.execute(query, (hostile[:63],)).fetchone() == (1,)
-        staging.undo(connection, plan.run.staging_schema)
+        ledger.undo(connection, plan.run.staging_schema)
         assert connection.execute("select count(*) from pg_roles where rolname = %s", (hostile[:50],)).fetchone() == (
             0,
         )
@@ -380,7 +380,7 @@ def test_nasty_objects_come_and_go(bare: Target, bare_rig: Rig) -> None:
         rebuild_schema(connection, rig.store, plan)
         with connection.transaction(force_rollback=True):
             finish_schema(connection, rig.store, plan)
-        staging.undo(connection, plan.run.staging_schema)
+        ledger.undo(connection, plan.run.staging_schema)
         assert [name for name, _ in staging.marked(connection)] == [plan.run.staging_schema]
         rebuild_schema(connection, rig.store, plan)
         with connection.transaction():
@@ -391,7 +391,7 @@ def test_nasty_objects_come_and_go(bare: Target, bare_rig: Rig) -> None:
         for section in ("types", "functions", "tables", "views", "sequences", "schemas"):
             assert found[section] == wanted[section], section
         connection.execute("drop publication if exists x")
-        staging.undo(connection, plan.run.staging_schema)
+        ledger.undo(connection, plan.run.staging_schema)
         staging.drop(connection, plan.run.staging_schema)
     assert bare.dumped() == before
 
@@ -424,7 +424,7 @@ def test_what_a_modest_role_has_rebuilt_is_undone(modest: Target, backup: Backup
     before = modest.dumped()
     with modest.opened(backup.plan) as connection:
         rebuild_schema(connection, backup.store, backup.plan)
-        staging.undo(connection, backup.plan.run.staging_schema)
+        ledger.undo(connection, backup.plan.run.staging_schema)
         staging.drop(connection, backup.plan.run.staging_schema)
     assert modest.dumped() == before
 

@@ -12,7 +12,7 @@ import pytest
 from include.demo.database.builder import SQL_DIRECTORY
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres import ledger, staging
 from include.disaster_recovery.steps.restore.rebuilding import finish_schema, rebuild_schema, rehearse_schema
 from tests.support.rebuild_rig import (
     Backup,
@@ -163,7 +163,7 @@ def test_a_project_is_as_before_when_the_rebuild_is_undone(project: Target, back
     with project.opened(plan) as connection:
         rebuilt = rebuild_schema(connection, backup.store, plan)
         assert (rebuilt.created["extension"], rebuilt.created["schema"], rebuilt.skipped) == (2, 1, [EARTH])
-        staging.undo(connection, plan.run.staging_schema)
+        ledger.undo(connection, plan.run.staging_schema)
         staging.drop(connection, plan.run.staging_schema)
     assert project.dumped() == before
 

@@ -18,10 +18,10 @@ from include.disaster_recovery.postgres.target import rows_of
 from include.disaster_recovery.restore_model import RestoreRun, TablePlan
 from include.disaster_recovery.table_selection import table_name
 
-_SIGN_IN = """
-select count(*), count(*) filter (where exists (
-    select from {identities} as i where i.user_id operator(pg_catalog.=) u.id))
-from {users} as u"""
+_SIGN_IN = (
+    "select count(*), count(i.user_id) from {users} as u"
+    " left join (select distinct user_id from {identities}) as i on i.user_id operator(pg_catalog.=) u.id"
+)
 _RESTORED_USERS = " where exists (select from {staged} as s where s.id operator(pg_catalog.=) u.id)"
 
 

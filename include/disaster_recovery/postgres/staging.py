@@ -1,10 +1,10 @@
-"""The schema a restore owns in its target: staged rows, the ledger of what is loaded and applied, the undo log.
+"""The schema a restore owns in its target: its mark, its lock, the staged rows.
 
 Its comment is the owner mark: what bears none is never dropped.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -12,26 +12,16 @@ from psycopg import sql
 
 from include.disaster_recovery.errors import RestoreInProgress, StagingDiffers
 from include.disaster_recovery.model import TableName
+from include.disaster_recovery.postgres import ledger
 from include.disaster_recovery.postgres.errors import message, restoring
 from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
-from include.disaster_recovery.restore_model import LoadedFragment, PlannedColumn, RestoreRun, TableDiff, TablePlan
+from include.disaster_recovery.restore_model import PlannedColumn, RestoreRun, TablePlan
 
 SCHEMA_PREFIX = "collabhunts_restore_"
 MARK = "collabhunts restore "
 RESTORE_LOCK = 0x436F6C6C61623272  # advisory lock of a restore's writing steps in the target: "Collab2r" in ASCII
-_LOADED = (
-    "create table {schema}.loaded (table_name text, part int, rows bigint, digest text, content_digest text,"
-    " primary key (table_name, part))"
-)
-_APPLIED = (
-    "create table {schema}.applied (table_name text primary key, position int, inserted bigint, updated bigint,"
-    " deleted bigint, unchanged bigint)"
-)
-_UNDO = "create table {schema}.undo (position int generated always as identity primary key, statement text not null)"
-_SKIPPED = "create table {schema}.skipped (position int generated always as identity primary key, line text not null)"
-_LEDGERS = ("create schema {schema}", _LOADED, _APPLIED, _UNDO, _SKIPPED)
 
 
 @contextmanager
@@ -68,8 +58,9 @@ def create(connection: Connection, run: RestoreRun) -> None:
     mark = sql.Literal(MARK + json.dumps({"run_id": run.run_id, "backup": run.key}))
     denied = "grant the role CREATE on the database"
     with restoring(f"schema {run.staging_schema} cannot be created", denied=denied), connection.transaction():
-        for ledger in _LEDGERS:
-            connection.execute(sql.SQL(ledger).format(schema=schema))
+        connection.execute(sql.SQL("create schema {}").format(schema))
+        for table in ledger.TABLES:
+            connection.execute(sql.SQL(table).format(schema=schema))
         connection.execute(sql.SQL("comment on schema {} is {}").format(schema, mark))
 
 
@@ -186,106 +177,11 @@ def _cast(column: PlannedColumn) -> str:
     return "{}::{}" if kinds == ("real", "double precision") else "{}::text::{}"
 
 
-def begin_load(connection: Connection, run: RestoreRun, table: str, part: int) -> LoadedFragment | None:
-    """Claim a fragment inside the load's transaction; what an earlier try has committed of it, if any.
-
-    A try that is still at work holds the ledger's row, so the second waits until it has ended.
-    """
-    ledger = sql.Identifier(run.staging_schema, "loaded")
-    claim = sql.SQL("insert into {} values ({}, {}) on conflict do nothing").format(
-        ledger, sql.Literal(table), sql.Literal(part)
-    )
-    with restoring(f"table {table}, fragment {part} cannot be claimed"):
-        if connection.execute(claim).rowcount:
-            return None
-        found = sql.SQL(
-            "select table_name, part, rows, digest, content_digest from {} where (table_name, part) = ({}, {})"
-        )
-        row = connection.execute(found.format(ledger, sql.Literal(table), sql.Literal(part))).fetchone()
-    return LoadedFragment.model_validate(dict(zip(LoadedFragment.model_fields, row or (), strict=True)))
-
-
-def end_load(connection: Connection, run: RestoreRun, loaded: LoadedFragment) -> None:
-    """Write what was loaded into the claimed row of the ledger."""
-    query = sql.SQL(
-        "update {} set rows = {}, digest = {}, content_digest = {} where (table_name, part) = ({}, {})"
-    ).format(
-        sql.Identifier(run.staging_schema, "loaded"),
-        *map(sql.Literal, (loaded.rows, loaded.digest, loaded.content_digest, loaded.table, loaded.part)),
-    )
-    with restoring(f"table {loaded.table}, fragment {loaded.part} cannot be recorded"):
-        connection.execute(query)
-
-
-def loaded(connection: Connection, run: RestoreRun) -> list[LoadedFragment]:
-    """Every fragment whose load is committed.
-
-    Raises:
-        RestoreFailed, DatabaseUnavailable: the ledger cannot be read.
-    """
-    query = sql.SQL("select table_name, part, rows, digest, content_digest from {}")
-    with restoring("ledger of the loads cannot be read"):
-        rows = connection.execute(query.format(sql.Identifier(run.staging_schema, "loaded"))).fetchall()
-    return [LoadedFragment.model_validate(dict(zip(LoadedFragment.model_fields, row, strict=True))) for row in rows]
-
-
-def record_applied(connection: Connection, run: RestoreRun, done: Sequence[TableDiff]) -> None:
-    """Write what was done, inside the transaction that does it."""
-    for position, each in enumerate(done):
-        values = (each.table, position, each.insert, each.update, each.delete, each.unchanged)
-        connection.execute(
-            sql.SQL("insert into {} values ({})").format(
-                sql.Identifier(run.staging_schema, "applied"), sql.SQL(", ").join(map(sql.Literal, values))
-            )
-        )
-
-
-def applied(connection: Connection, schema: str) -> list[TableDiff]:
-    """What a committed apply has done; empty if there is none."""
-    with restoring("ledger of the restore"):
-        query = sql.SQL("select table_name, inserted, updated, deleted, unchanged from {} order by position")
-        rows = connection.execute(query.format(sql.Identifier(schema, "applied"))).fetchall()
-    return [TableDiff.model_validate(dict(zip(TableDiff.model_fields, row, strict=True))) for row in rows]
-
-
-def record_undo(connection: Connection, schema: str, statements: Sequence[str]) -> None:
-    """Note what would undo a rebuilt schema, inside the transaction that rebuilds it."""
-    for each in statements:
-        connection.execute(
-            sql.SQL("insert into {} (statement) values ({})").format(sql.Identifier(schema, "undo"), sql.Literal(each))
-        )
-
-
-def record_skipped(connection: Connection, schema: str, lines: Sequence[str]) -> None:
-    """Note what a rebuild has left out, with reasons, inside the transaction that leaves it out."""
-    for each in lines:
-        connection.execute(
-            sql.SQL("insert into {} (line) values ({})").format(sql.Identifier(schema, "skipped"), sql.Literal(each))
-        )
-
-
-def skipped(connection: Connection, schema: str) -> list[str]:
-    """What the rebuild of a restore has left out, each with its reason.
+def analyze(connection: Connection, run: RestoreRun, plan: TablePlan) -> None:
+    """Give the planner statistics of what is staged: without, it may join row by row.
 
     Raises:
         RestoreFailed, DatabaseUnavailable: the target refused.
     """
-    with restoring("what the rebuild left out cannot be read"):
-        query = sql.SQL("select line from {} order by position").format(sql.Identifier(schema, "skipped"))
-        return [str(line) for (line,) in connection.execute(query).fetchall()]
-
-
-def undo(connection: Connection, schema: str) -> int:
-    """Undo what a restore has created in vain, the last first, in one transaction; returns how many statements.
-
-    Raises:
-        RestoreFailed, DatabaseUnavailable: the target refused.
-    """
-    log = sql.Identifier(schema, "undo")
-    with restoring(f"what restore {schema} has created cannot be removed"), connection.transaction():
-        rows = connection.execute(sql.SQL("select statement from {} order by position desc").format(log)).fetchall()
-        for (each,) in rows:
-            connection.execute(str(each).encode())
-        connection.execute(sql.SQL("delete from {}").format(log))
-        connection.execute(sql.SQL("delete from {}").format(sql.Identifier(schema, "skipped")))
-    return len(rows)
+    with restoring(f"staging of table {plan.name} cannot be analyzed"):
+        connection.execute(sql.SQL("analyze {}").format(relation(destination(run, plan))))

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import ValidationError
 
 from include.disaster_recovery.errors import RestoreRefused, StoreRefused
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres import ledger
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import (
     LoadUnit,
@@ -144,7 +144,7 @@ def compare(plan: Json, staged: Iterable[Json], applied: Iterable[Json]) -> Json
             [StagedTable.model_validate(each) for each in staged],
             [TableDiff.model_validate(each) for each in applied],
             approved_by=_approver(),
-            skipped_objects=staging.skipped(connection, planned.run.staging_schema),
+            skipped_objects=ledger.skipped(connection, planned.run.staging_schema),
             started_at=planned.run.opened_at,
             now=context.now,
         )

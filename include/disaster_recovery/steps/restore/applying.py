@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from include.disaster_recovery.errors import RestoreFailed, RestoreRefused
-from include.disaster_recovery.postgres import staging, target
+from include.disaster_recovery.postgres import ledger, staging, target
 from include.disaster_recovery.postgres.changes import Changer
 from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.quiet import lock, quietly
@@ -44,13 +44,13 @@ def apply(
     schema = read_section(store, plan.run.key, same_document(store, plan), "schema")
     with staging.locked(connection):
         staging.require(connection, plan.run)
-        if earlier := staging.applied(connection, plan.run.staging_schema):
+        if earlier := ledger.applied(connection, plan.run.staging_schema):
             return earlier
         with restoring("the restore cannot be applied"), connection.transaction():
             done, unchecked = _write(connection, plan, approved)
             skipped = finish_schema(connection, store, plan) if plan.run.request.restore_schema else []
             moved = move_past(connection, [table.table for table in plan.tables], _remembered(schema))
-            staging.record_applied(connection, plan.run, done)
+            ledger.record_applied(connection, plan.run, done)
     for line in unchecked:
         log.warning(line)
     for line in [*moved, *skipped]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from include.disaster_recovery.errors import StagingDiffers
-from include.disaster_recovery.postgres import staging, target
+from include.disaster_recovery.postgres import ledger, staging, target
 from include.disaster_recovery.postgres.digests import content_digest, named_columns, summed
 from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.fitness import require_no_loss, require_own_keys
@@ -30,7 +30,7 @@ def check_staging(connection: Connection, plan: RestorePlan) -> list[StagedTable
         RestoreFailed, DatabaseUnavailable: the tables cannot be read.
     """
     staging.require(connection, plan.run)
-    loaded = staging.loaded(connection, plan.run)
+    loaded = ledger.loaded(connection, plan.run)
     tables = [table for table in plan.tables if not (table.direct and plan.run.request.dry_run)]
     checked = [
         _check(connection, plan, table, [each for each in loaded if each.table == table.name]) for table in tables
@@ -62,6 +62,8 @@ def _check(
 
 def _stored(connection: Connection, plan: RestorePlan, table: TablePlan, names: Sequence[str]) -> tuple[int, str]:
     stored = staging.destination(plan.run, table)
+    if not table.direct:
+        staging.analyze(connection, plan.run, table)
     rows = rows_of(stored, is_partitioned=table.is_partitioned)
     with restoring(f"staging of table {table.name} cannot be read"):
         return content_digest(connection, rows + _ALIAS, named_columns(connection, stored, names))

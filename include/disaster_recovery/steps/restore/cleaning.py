@@ -4,7 +4,7 @@ import logging
 from contextlib import suppress
 
 from include.disaster_recovery.errors import StoreRefused
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres import ledger, staging
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import RestoreRun
 from include.disaster_recovery.s3 import leases
@@ -37,8 +37,8 @@ def remove_staging(connection: Connection, schema: str) -> None:
     Raises:
         RestoreFailed, DatabaseUnavailable: the target refused.
     """
-    if not staging.applied(connection, schema):
-        undone = staging.undo(connection, schema)
+    if not ledger.applied(connection, schema):
+        undone = ledger.undo(connection, schema)
         if undone:
             log.warning("removed what the restore had created: %d statements", undone)
     staging.drop(connection, schema)

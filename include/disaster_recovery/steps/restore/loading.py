@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from include.disaster_recovery.document import ROW_SEPARATOR, Manifest
 from include.disaster_recovery.errors import DocumentError, RestoreFailed, StagingDiffers
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres import ledger, staging
 from include.disaster_recovery.postgres.digests import hexadecimal
 from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.populate import Parsed, Populator
@@ -53,11 +53,11 @@ def load(connection: Connection, store: Store, plan: RestorePlan, unit: LoadUnit
         manifest = same_document(store, plan)
         with restoring(f"table {unit.table} cannot be loaded"), connection.transaction():
             connection.execute(f"set local lock_timeout = '{WAIT_FOR_EARLIER_TRY}'")
-            earlier = staging.begin_load(connection, plan.run, unit.table, unit.part)
+            earlier = ledger.begin_load(connection, plan.run, unit.table, unit.part)
             if earlier is not None:
                 return earlier
             loaded = _load(connection, store, plan, table, unit, manifest.compression)
-            staging.end_load(connection, plan.run, loaded)
+            ledger.end_load(connection, plan.run, loaded)
     log.info("loaded %d rows of %s, fragment %d of %d", loaded.rows, unit.table, unit.part, unit.parts)
     return loaded
 

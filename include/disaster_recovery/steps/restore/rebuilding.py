@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.disaster_recovery.model import Value
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres import ledger, staging
 from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.rebuild import Attempts, kept_session, rebuilding, require_empty
 from include.disaster_recovery.postgres.rebuild_prerequisites import create_extensions, create_roles
@@ -43,18 +43,18 @@ def rebuild_schema(connection: Connection, store: Store, plan: RestorePlan) -> R
     section, run = _section(store, plan), plan.run
     with staging.locked(connection):
         staging.require(connection, run)
-        if staging.applied(connection, run.staging_schema):
+        if ledger.applied(connection, run.staging_schema):
             log.warning("the restore is applied already, nothing is rebuilt")
             return Rebuilt(created={}, skipped=[])
-        staging.undo(connection, run.staging_schema)
+        ledger.undo(connection, run.staging_schema)
         require_empty(connection, _covered(section))
         attempts = Attempts(connection)
         with rebuilding("the rebuild of the schema"), connection.transaction():
             undo, counts = _build(attempts, section)
             # recorded in the order of creation: the log is run from its end
-            staging.record_undo(connection, run.staging_schema, undo[::-1])
-            known = staging.skipped(connection, run.staging_schema)  # of an earlier try
-            staging.record_skipped(
+            ledger.record_undo(connection, run.staging_schema, undo[::-1])
+            known = ledger.skipped(connection, run.staging_schema)  # of an earlier try
+            ledger.record_skipped(
                 connection, run.staging_schema, [each for each in attempts.skipped if each not in known]
             )
     return _told(Rebuilt(created=counts, skipped=attempts.skipped))
@@ -76,7 +76,7 @@ def finish_schema(connection: Connection, store: Store, plan: RestorePlan) -> li
     attempts = Attempts(connection)
     _finish(attempts, _section(store, plan))
     with rebuilding("the end of the schema"):
-        staging.record_skipped(connection, plan.run.staging_schema, attempts.skipped)
+        ledger.record_skipped(connection, plan.run.staging_schema, attempts.skipped)
     return _told(Rebuilt(created={}, skipped=attempts.skipped)).skipped
 
 

@@ -1,0 +1,129 @@
+"""The ledgers in a restore's own schema: what is loaded, applied, left out, and what would undo a rebuilt schema.
+
+Each entry is written in the transaction whose work it records, so that a second try finds what the first has done.
+"""
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from include.disaster_recovery.postgres.errors import restoring
+from include.disaster_recovery.postgres.session import Connection
+from include.disaster_recovery.restore_model import LoadedFragment, RestoreRun, TableDiff
+
+_LOADED = (
+    "create table {schema}.loaded (table_name text, part int, rows bigint, digest text, content_digest text,"
+    " primary key (table_name, part))"
+)
+_APPLIED = (
+    "create table {schema}.applied (table_name text primary key, position int, inserted bigint, updated bigint,"
+    " deleted bigint, unchanged bigint)"
+)
+_UNDO = "create table {schema}.undo (position int generated always as identity primary key, statement text not null)"
+_SKIPPED = "create table {schema}.skipped (position int generated always as identity primary key, line text not null)"
+TABLES = (_LOADED, _APPLIED, _UNDO, _SKIPPED)
+
+
+def begin_load(connection: Connection, run: RestoreRun, table: str, part: int) -> LoadedFragment | None:
+    """Claim a fragment inside the load's transaction; what an earlier try has committed of it, if any.
+
+    A try that is still at work holds the ledger's row, so the second waits until it has ended.
+    """
+    ledger = sql.Identifier(run.staging_schema, "loaded")
+    claim = sql.SQL("insert into {} values ({}, {}) on conflict do nothing").format(
+        ledger, sql.Literal(table), sql.Literal(part)
+    )
+    with restoring(f"table {table}, fragment {part} cannot be claimed"):
+        if connection.execute(claim).rowcount:
+            return None
+        found = sql.SQL(
+            "select table_name, part, rows, digest, content_digest from {} where (table_name, part) = ({}, {})"
+        )
+        row = connection.execute(found.format(ledger, sql.Literal(table), sql.Literal(part))).fetchone()
+    return LoadedFragment.model_validate(dict(zip(LoadedFragment.model_fields, row or (), strict=True)))
+
+
+def end_load(connection: Connection, run: RestoreRun, loaded: LoadedFragment) -> None:
+    """Write what was loaded into the claimed row of the ledger."""
+    query = sql.SQL(
+        "update {} set rows = {}, digest = {}, content_digest = {} where (table_name, part) = ({}, {})"
+    ).format(
+        sql.Identifier(run.staging_schema, "loaded"),
+        *map(sql.Literal, (loaded.rows, loaded.digest, loaded.content_digest, loaded.table, loaded.part)),
+    )
+    with restoring(f"table {loaded.table}, fragment {loaded.part} cannot be recorded"):
+        connection.execute(query)
+
+
+def loaded(connection: Connection, run: RestoreRun) -> list[LoadedFragment]:
+    """Every fragment whose load is committed.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the ledger cannot be read.
+    """
+    query = sql.SQL("select table_name, part, rows, digest, content_digest from {}")
+    with restoring("ledger of the loads cannot be read"):
+        rows = connection.execute(query.format(sql.Identifier(run.staging_schema, "loaded"))).fetchall()
+    return [LoadedFragment.model_validate(dict(zip(LoadedFragment.model_fields, row, strict=True))) for row in rows]
+
+
+def record_applied(connection: Connection, run: RestoreRun, done: Sequence[TableDiff]) -> None:
+    """Write what was done, inside the transaction that does it."""
+    for position, each in enumerate(done):
+        values = (each.table, position, each.insert, each.update, each.delete, each.unchanged)
+        connection.execute(
+            sql.SQL("insert into {} values ({})").format(
+                sql.Identifier(run.staging_schema, "applied"), sql.SQL(", ").join(map(sql.Literal, values))
+            )
+        )
+
+
+def applied(connection: Connection, schema: str) -> list[TableDiff]:
+    """What a committed apply has done; empty if there is none."""
+    with restoring("ledger of the restore"):
+        query = sql.SQL("select table_name, inserted, updated, deleted, unchanged from {} order by position")
+        rows = connection.execute(query.format(sql.Identifier(schema, "applied"))).fetchall()
+    return [TableDiff.model_validate(dict(zip(TableDiff.model_fields, row, strict=True))) for row in rows]
+
+
+def record_undo(connection: Connection, schema: str, statements: Sequence[str]) -> None:
+    """Note what would undo a rebuilt schema, inside the transaction that rebuilds it."""
+    for each in statements:
+        connection.execute(
+            sql.SQL("insert into {} (statement) values ({})").format(sql.Identifier(schema, "undo"), sql.Literal(each))
+        )
+
+
+def record_skipped(connection: Connection, schema: str, lines: Sequence[str]) -> None:
+    """Note what a rebuild has left out, with reasons, inside the transaction that leaves it out."""
+    for each in lines:
+        connection.execute(
+            sql.SQL("insert into {} (line) values ({})").format(sql.Identifier(schema, "skipped"), sql.Literal(each))
+        )
+
+
+def skipped(connection: Connection, schema: str) -> list[str]:
+    """What the rebuild of a restore has left out, each with its reason.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the target refused.
+    """
+    with restoring("what the rebuild left out cannot be read"):
+        query = sql.SQL("select line from {} order by position").format(sql.Identifier(schema, "skipped"))
+        return [str(line) for (line,) in connection.execute(query).fetchall()]
+
+
+def undo(connection: Connection, schema: str) -> int:
+    """Undo what a restore has created in vain, the last first, in one transaction; returns how many statements.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the target refused.
+    """
+    log = sql.Identifier(schema, "undo")
+    with restoring(f"what restore {schema} has created cannot be removed"), connection.transaction():
+        rows = connection.execute(sql.SQL("select statement from {} order by position desc").format(log)).fetchall()
+        for (each,) in rows:
+            connection.execute(str(each).encode())
+        connection.execute(sql.SQL("delete from {}").format(log))
+        connection.execute(sql.SQL("delete from {}").format(sql.Identifier(schema, "skipped")))
+    return len(rows)
