@@ -97,7 +97,7 @@ def rehearse_schema(connection: Connection, store: Store, plan: RestorePlan) -> 
         with rebuilding("the rehearsal of the schema"), connection.transaction(force_rollback=True):
             _, counts = _build(attempts, section)
             _finish(attempts, section)
-    return _told(Rebuilt(created=counts, skipped=attempts.skipped))
+    return _told(Rebuilt(created=counts, skipped=attempts.skipped), "rehearsed schema, nothing is kept of it")
 
 
 def _build(attempts: Attempts, section: Mapping[str, Any]) -> tuple[list[str], dict[str, int]]:
@@ -146,9 +146,9 @@ def _covered(section: Mapping[str, Any]) -> list[str]:
     return list(section["schemas"])
 
 
-def _told(rebuilt: Rebuilt) -> Rebuilt:
+def _told(rebuilt: Rebuilt, what: str = "rebuilt schema") -> Rebuilt:
     if rebuilt.created:
-        log.info("rebuilt schema: %s", ", ".join(f"{count} {kind}" for kind, count in rebuilt.created.items()))
+        log.info("%s: %s", what, ", ".join(f"{count} {kind}" for kind, count in rebuilt.created.items()))
     for each in rebuilt.skipped:
         log.warning("skipped %s", each)
     return rebuilt
