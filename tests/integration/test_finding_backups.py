@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from include.disaster_recovery.errors import RestoreRefused
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres.restore import staging
 from include.disaster_recovery.steps.restore.finding import find_backup
 from tests.support.restore_rig import RestoreRig
 from tests.support.rig import Rig

@@ -22,7 +22,7 @@ from include.disaster_recovery.errors import (
     RestoreInProgress,
     RestoreRefused,
 )
-from include.disaster_recovery.postgres import ledger, staging
+from include.disaster_recovery.postgres.restore import ledger, staging
 from include.disaster_recovery.postgres.schema import SECTIONS
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import TableDiff

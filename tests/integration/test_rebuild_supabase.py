@@ -12,7 +12,7 @@ import pytest
 from include.demo.database.builder import SQL_DIRECTORY
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
-from include.disaster_recovery.postgres import ledger, staging
+from include.disaster_recovery.postgres.restore import ledger, staging
 from include.disaster_recovery.steps.restore.rebuilding import finish_schema, rebuild_schema, rehearse_schema
 from tests.support.rebuild_rig import (
     Backup,

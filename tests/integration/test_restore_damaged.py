@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from include.disaster_recovery.errors import DocumentError
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres.restore import staging
 from tests.support.documents import read_from_end
 from tests.support.forging import forged
 from tests.support.restore_rig import RestoreRig, everything

@@ -10,7 +10,7 @@ import pytest
 
 from include.demo.stack.postgres_server import PostgresServer
 from include.disaster_recovery.errors import DatabaseUnavailable
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres.restore import staging
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings
 from tests.integration.conftest import BIG

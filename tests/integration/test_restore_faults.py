@@ -13,7 +13,7 @@ import pytest
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
 from include.disaster_recovery.errors import DatabaseUnavailable, RestoreRefused
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres.restore import staging
 from include.disaster_recovery.restore_model import LoadedFragment, LoadUnit, RestorePlan
 from tests.support.faulty_wire import Exchange, FaultyWire
 from tests.support.interrupted import holding, killed, terminated, waiting_session, worker

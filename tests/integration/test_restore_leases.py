@@ -9,7 +9,7 @@ import pytest
 
 from include.demo.stack.s3_server import S3Server
 from include.disaster_recovery.errors import RestoreInProgress, StoreRefused, StoreUnavailable
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres.restore import staging
 from include.disaster_recovery.s3 import leases
 from tests.support.faulty_wire import Exchange, FaultyWire, once, refuse, slow_down
 from tests.support.interrupted import holding

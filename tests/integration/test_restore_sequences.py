@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.disaster_recovery.errors import RestoreFailed
-from include.disaster_recovery.postgres.sequences import move_past
+from include.disaster_recovery.postgres.restore.sequences import move_past
 from include.disaster_recovery.table_selection import table_name
 from tests.support.rig import Rig
 from tests.support.scenario import Scenario

@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from include.demo.stack.s3_server import S3Server
 from include.disaster_recovery.errors import DocumentError, StoreRefused, StoreUnavailable
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres.restore import staging
 from tests.support.faulty_wire import (
     Exchange,
     FaultyWire,

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from include.disaster_recovery.errors import RestoreInProgress, StagingDiffers
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres.restore import staging
 from include.disaster_recovery.postgres.session import Connection
 from tests.support.faulty_wire import Exchange, FaultyWire
 from tests.support.interrupted import holding, waiting_session

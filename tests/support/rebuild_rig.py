@@ -19,7 +19,7 @@ from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
 from include.disaster_recovery.document import lay_out
 from include.disaster_recovery.model import StagedSection, TableName
-from include.disaster_recovery.postgres import staging
+from include.disaster_recovery.postgres.restore import staging
 from include.disaster_recovery.postgres.schema import describe_catalogs
 from include.disaster_recovery.postgres.session import Connection, connect
 from include.disaster_recovery.restore_model import RestorePlan, RestoreRequest, RestoreRun

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.disaster_recovery.postgres.rebuild import first_words, without_maintain
+from include.disaster_recovery.postgres.rebuild.statements import first_words, without_maintain
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.disaster_recovery.postgres.sql_script import UnterminatedText, split
+from include.disaster_recovery.postgres.rebuild.sql_script import UnterminatedText, split
 
 ATOMIC = """CREATE FUNCTION public.f(x integer) RETURNS integer
     LANGUAGE sql

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import ValidationError
 
 from include.disaster_recovery.errors import RestoreRefused, StoreRefused
-from include.disaster_recovery.postgres import ledger
+from include.disaster_recovery.postgres.restore import ledger
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import (
     LoadUnit,

@@ -7,7 +7,7 @@ it. Expressions (defaults, generated columns, checks, parts of indexes) cannot b
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import psycopg
 from psycopg import errors as pg
@@ -15,9 +15,7 @@ from psycopg import sql
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.disaster_recovery.errors import RebuildFailed
-
-if TYPE_CHECKING:
-    from include.disaster_recovery.supabase.bootstrap import Attempts
+from include.disaster_recovery.supabase.attempts import Attempts
 
 _MODIFIER = re.compile(r"\(\d+(?:,-?\d+)?\)")
 _ACL = re.compile(r'(?:"((?:[^"]|"")*)"|([^"=]*))=((?:[a-zA-Z]\*?)*)/.*', re.DOTALL)
@@ -103,7 +101,7 @@ class AuthTable:
         self.schema, _, self.bare = name.partition(".")
         self.table = sql.Identifier(self.schema, self.bare)
 
-    def create(self, attempts: "Attempts") -> None:
+    def create(self, attempts: Attempts) -> None:
         """The table with its columns, and their defaults."""
         columns = sql.SQL(", ").join([self._column(attempts, column) for column in self.described.columns])
         attempts.execute(sql.SQL("CREATE TABLE {} ({})").format(self.table, columns), f"table {self.name}")
@@ -112,7 +110,7 @@ class AuthTable:
                 change = sql.SQL("ALTER COLUMN {} SET DEFAULT ").format(sql.Identifier(column.name))
                 self._with_expression(attempts, f"default of {self.name}.{column.name}", change, column.default)
 
-    def add_keys(self, attempts: "Attempts") -> None:
+    def add_keys(self, attempts: Attempts) -> None:
         """Primary and unique keys."""
         for key in self.described.constraints:
             if key.kind in {"primary key", "unique"} and key.columns:
@@ -122,7 +120,7 @@ class AuthTable:
                     attempts, sql.SQL("ADD CONSTRAINT {} {} ({})").format(sql.Identifier(key.name), kind, columns)
                 )
 
-    def add_details(self, attempts: "Attempts") -> None:
+    def add_details(self, attempts: Attempts) -> None:
         """Foreign keys, checks, further indexes, comments, row-level security."""
         for each in self.described.constraints:
             if each.kind == "foreign key":
@@ -142,7 +140,7 @@ class AuthTable:
         if self.described.rls.forced:
             self._alter(attempts, sql.SQL("FORCE ROW LEVEL SECURITY"))
 
-    def give_away(self, attempts: "Attempts") -> None:
+    def give_away(self, attempts: Attempts) -> None:
         """Owner and grants."""
         owner = sql.SQL("ALTER TABLE {} OWNER TO {}").format(self.table, sql.Identifier(self.described.owner))
         attempts.attempt(owner, besides=(pg.UndefinedObject,))
@@ -159,7 +157,7 @@ class AuthTable:
                 )
                 attempts.attempt(grant, besides=(pg.UndefinedObject,))
 
-    def _column(self, attempts: "Attempts", column: _Column) -> sql.Composed:
+    def _column(self, attempts: Attempts, column: _Column) -> sql.Composed:
         parts: list[sql.Composable] = [sql.Identifier(column.name), self._type(attempts, column)]
         if column.generated is not None:
             generated = _expression(column.generated)
@@ -181,7 +179,7 @@ class AuthTable:
             parts.append(sql.SQL("NOT NULL"))
         return sql.SQL(" ").join(parts)
 
-    def _type(self, attempts: "Attempts", column: _Column) -> sql.SQL:
+    def _type(self, attempts: Attempts, column: _Column) -> sql.SQL:
         """The type, where it is written exactly as the server writes it, but for digits of length or precision."""
         bare = _MODIFIER.sub("", column.type, count=1)
         try:
@@ -195,7 +193,7 @@ class AuthTable:
             )
         return sql.SQL(column.type)
 
-    def _foreign_key(self, attempts: "Attempts", key: _Constraint) -> None:
+    def _foreign_key(self, attempts: Attempts, key: _Constraint) -> None:
         match = _FOREIGN_KEY.fullmatch(key.definition)
         if match is None or not key.columns:
             attempts.skip(f"foreign key {key.name} of {self.name}", "of a form the stand-in does not know")
@@ -209,7 +207,7 @@ class AuthTable:
         )
         self._alter(attempts, constraint, f"foreign key {key.name} of {self.name}")
 
-    def _index(self, attempts: "Attempts", index: _Index) -> None:
+    def _index(self, attempts: Attempts, index: _Index) -> None:
         """An index that is no key. Behind its method stand expressions, held to what `_expression` says."""
         match, what = _INDEX.fullmatch(index.definition), f"index {index.name} of {self.name}"
         if match is None or _expression(match["rest"]) is None:
@@ -233,14 +231,14 @@ class AuthTable:
                     sql.Identifier(self.schema, self.bare, column.name), sql.Literal(column.comment)
                 )
 
-    def _with_expression(self, attempts: "Attempts", what: str, change: sql.Composable, text: str) -> None:
+    def _with_expression(self, attempts: Attempts, what: str, change: sql.Composable, text: str) -> None:
         expression = _expression(text)
         if expression is None:
             attempts.skip(what, "its text is more than one plain expression")
         else:
             self._alter(attempts, change + expression, what)
 
-    def _alter(self, attempts: "Attempts", change: sql.Composable, what: str | None = None) -> None:
+    def _alter(self, attempts: Attempts, change: sql.Composable, what: str | None = None) -> None:
         attempts.attempt(sql.SQL("ALTER TABLE {} {}").format(self.table, change), what, besides=_TRIED if what else ())
 
 

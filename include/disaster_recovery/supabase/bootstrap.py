@@ -6,12 +6,12 @@ Only a schema that is not there is made. Where one exists it is Supabase's, and 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import psycopg
 from psycopg import errors as pg
 from psycopg import sql
 
+from include.disaster_recovery.supabase.attempts import Attempts
 from include.disaster_recovery.supabase.auth_tables import AuthTable
 
 OWNERS = {"extensions": "postgres", "auth": "supabase_auth_admin", "storage": "supabase_storage_admin"}
@@ -21,27 +21,6 @@ _GRANTS = {
     "postgres": "SELECT, INSERT, UPDATE, DELETE, REFERENCES, TRIGGER",
     **dict.fromkeys(API_ROLES, "SELECT, INSERT, UPDATE, DELETE"),
 }
-
-
-class Attempts(Protocol):
-    """Runs statements; see `postgres.rebuild.Attempts`."""
-
-    connection: psycopg.Connection[tuple[object, ...]]
-
-    def execute(self, query: str | sql.SQL | sql.Composed, what: str | None = None) -> None:
-        """Run one that must not fail."""
-
-    def attempt(
-        self,
-        query: str | sql.SQL | sql.Composed,
-        what: str | None = None,
-        *,
-        besides: Sequence[type[psycopg.Error]] = (),
-    ) -> bool:
-        """Run one that may be skipped."""
-
-    def skip(self, what: str, reason: str) -> None:
-        """Say what is left out."""
 
 
 def open_database(attempts: Attempts, created: Sequence[str]) -> None:

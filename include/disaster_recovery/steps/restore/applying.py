@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from include.disaster_recovery.errors import RestoreFailed, RestoreRefused
-from include.disaster_recovery.postgres import ledger, staging, target
-from include.disaster_recovery.postgres.changes import Changer
 from include.disaster_recovery.postgres.errors import restoring
-from include.disaster_recovery.postgres.quiet import lock, quietly
-from include.disaster_recovery.postgres.sequences import move_past
+from include.disaster_recovery.postgres.restore import ledger, staging, target
+from include.disaster_recovery.postgres.restore.changes import Changer
+from include.disaster_recovery.postgres.restore.quiet import lock, quietly
+from include.disaster_recovery.postgres.restore.sequences import move_past
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import RestorePlan, TableDiff, TablePlan
 from include.disaster_recovery.restore_plan import table_in_document

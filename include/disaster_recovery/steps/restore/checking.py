@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from include.disaster_recovery.errors import StagingDiffers
-from include.disaster_recovery.postgres import ledger, staging, target
 from include.disaster_recovery.postgres.digests import content_digest, named_columns, summed
 from include.disaster_recovery.postgres.errors import restoring
-from include.disaster_recovery.postgres.fitness import require_no_loss, require_own_keys
+from include.disaster_recovery.postgres.restore import ledger, staging, target
+from include.disaster_recovery.postgres.restore.fitness import require_no_loss, require_own_keys
+from include.disaster_recovery.postgres.restore.target import rows_of
 from include.disaster_recovery.postgres.session import Connection
-from include.disaster_recovery.postgres.target import rows_of
 from include.disaster_recovery.restore_model import LoadedFragment, RestorePlan, StagedTable, TablePlan
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import logging
 from contextlib import suppress
 
 from include.disaster_recovery.errors import StoreRefused
-from include.disaster_recovery.postgres import ledger, staging
+from include.disaster_recovery.postgres.restore import ledger, staging
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import RestoreRun
 from include.disaster_recovery.s3 import leases

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from include.disaster_recovery.catalog_facts import ALL_PRIVILEGES, PRIVILEGES_OF_17, facts
 from include.disaster_recovery.errors import DisasterRecoveryError, RetryableError
 from include.disaster_recovery.model import TableName
-from include.disaster_recovery.postgres import restored
 from include.disaster_recovery.postgres.probes import AT_RESTORE, ROLES, probe
+from include.disaster_recovery.postgres.restore import restored
+from include.disaster_recovery.postgres.restore.staging import source
 from include.disaster_recovery.postgres.schema import describe_catalogs
 from include.disaster_recovery.postgres.session import Connection
-from include.disaster_recovery.postgres.staging import source
 from include.disaster_recovery.recovery_proof import (
     TIMEOUT,
     Circumstances,

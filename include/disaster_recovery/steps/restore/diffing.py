@@ -2,8 +2,8 @@
 
 import logging
 
-from include.disaster_recovery.postgres import staging
-from include.disaster_recovery.postgres.changes import differing
+from include.disaster_recovery.postgres.restore import staging
+from include.disaster_recovery.postgres.restore.changes import differing
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import RestorePlan, TableDiff, TablePlan
 

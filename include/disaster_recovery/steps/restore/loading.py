@@ -6,10 +6,10 @@ from hashlib import sha256
 
 from include.disaster_recovery.document import ROW_SEPARATOR, Manifest
 from include.disaster_recovery.errors import DocumentError, RestoreFailed, StagingDiffers
-from include.disaster_recovery.postgres import ledger, staging
 from include.disaster_recovery.postgres.digests import hexadecimal
 from include.disaster_recovery.postgres.errors import restoring
-from include.disaster_recovery.postgres.populate import Parsed, Populator
+from include.disaster_recovery.postgres.restore import ledger, staging
+from include.disaster_recovery.postgres.restore.populate import Parsed, Populator
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import LoadedFragment, LoadUnit, RestorePlan, TablePlan
 from include.disaster_recovery.s3.documents import read_manifest

@@ -6,8 +6,8 @@ from contextlib import suppress
 from datetime import datetime
 
 from include.disaster_recovery.errors import RestoreInProgress, StoreRefused, StoreUnavailable
-from include.disaster_recovery.postgres import staging
 from include.disaster_recovery.postgres.errors import restoring
+from include.disaster_recovery.postgres.restore import staging
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import RestorePlan, RestoreRun
 from include.disaster_recovery.s3 import leases

@@ -16,9 +16,9 @@ from include.disaster_recovery.errors import (
     PreflightFailed,
     RestoreRefused,
 )
-from include.disaster_recovery.postgres import staging, target
 from include.disaster_recovery.postgres.digests import summed
-from include.disaster_recovery.postgres.rebuild import require_empty
+from include.disaster_recovery.postgres.rebuild.statements import require_empty
+from include.disaster_recovery.postgres.restore import staging, target
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import LoadUnit, Quiet, RestorePlan, RestoreRequest, RestoreRun, TablePlan
 from include.disaster_recovery.restore_plan import (

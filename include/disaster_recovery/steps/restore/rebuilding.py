@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.disaster_recovery.model import Value
-from include.disaster_recovery.postgres import ledger, staging
 from include.disaster_recovery.postgres.queries import statement
-from include.disaster_recovery.postgres.rebuild import Attempts, kept_session, rebuilding, require_empty
-from include.disaster_recovery.postgres.rebuild_prerequisites import create_extensions, create_roles
-from include.disaster_recovery.postgres.rebuild_undo import Created, neutral_default_privileges, schema_states
+from include.disaster_recovery.postgres.rebuild.prerequisites import create_extensions, create_roles
+from include.disaster_recovery.postgres.rebuild.statements import Attempts, kept_session, rebuilding, require_empty
+from include.disaster_recovery.postgres.rebuild.undo import Created, neutral_default_privileges, schema_states
+from include.disaster_recovery.postgres.restore import ledger, staging
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import RestorePlan
 from include.disaster_recovery.s3.documents import read_section

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr, ValidationErro
 
 from include.disaster_recovery.errors import DocumentError
 from include.disaster_recovery.model import TableName
-from include.disaster_recovery.postgres.staging import SCHEMA_PREFIX
+from include.disaster_recovery.postgres.restore.staging import SCHEMA_PREFIX
 from include.disaster_recovery.restore_plan import DescribedTable
 
 LONGEST_NAME = 63  # bytes: NAMEDATALEN - 1, Postgres cuts longer ones off in silence

@@ -12,11 +12,11 @@ from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.digests import named_columns
 from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.operators import based, operator_name
+from include.disaster_recovery.postgres.restore.staging import source
+from include.disaster_recovery.postgres.restore.target import rows_of
 from include.disaster_recovery.postgres.row_json import Column, encoded
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
-from include.disaster_recovery.postgres.staging import source
-from include.disaster_recovery.postgres.target import rows_of
 from include.disaster_recovery.restore_model import KeyColumn, RestoreMode, RestorePlan, TableDiff, TablePlan
 
 # Two 64-bit hashes of a row's JSON stand for it: 128 bits, so that joins do not carry the rows.

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from include.disaster_recovery.postgres.queries import statement
-from include.disaster_recovery.postgres.rebuild import rebuilding
+from include.disaster_recovery.postgres.rebuild.statements import rebuilding
 from include.disaster_recovery.postgres.session import Connection
 
 # Grants on schemas are revoked as their owner only by who is no member of a role that could have granted them.

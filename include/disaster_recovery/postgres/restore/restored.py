@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from include.disaster_recovery.model import TableName
-from include.disaster_recovery.postgres.changes import same_key
 from include.disaster_recovery.postgres.digests import content_digest, named_columns
 from include.disaster_recovery.postgres.errors import translated
 from include.disaster_recovery.postgres.queries import statement
+from include.disaster_recovery.postgres.restore.changes import same_key
+from include.disaster_recovery.postgres.restore.staging import source
+from include.disaster_recovery.postgres.restore.target import rows_of
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
-from include.disaster_recovery.postgres.staging import source
-from include.disaster_recovery.postgres.target import rows_of
 from include.disaster_recovery.restore_model import RestoreRun, TablePlan
 from include.disaster_recovery.table_selection import table_name
 

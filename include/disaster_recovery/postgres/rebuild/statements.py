@@ -17,8 +17,8 @@ from include.disaster_recovery.errors import (
 )
 from include.disaster_recovery.postgres.errors import message, restoring
 from include.disaster_recovery.postgres.queries import statement as kept_statement
+from include.disaster_recovery.postgres.rebuild.sql_script import UnterminatedText, split
 from include.disaster_recovery.postgres.session import Connection
-from include.disaster_recovery.postgres.sql_script import UnterminatedText, split
 
 Query = str | sql.SQL | sql.Composed
 SHOWN = 5  # objects named in a refusal

@@ -12,9 +12,9 @@ from psycopg import sql
 
 from include.disaster_recovery.errors import RestoreInProgress, StagingDiffers
 from include.disaster_recovery.model import TableName
-from include.disaster_recovery.postgres import ledger
 from include.disaster_recovery.postgres.errors import message, restoring
 from include.disaster_recovery.postgres.queries import statement
+from include.disaster_recovery.postgres.restore import ledger
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
 from include.disaster_recovery.restore_model import PlannedColumn, RestoreRun, TablePlan

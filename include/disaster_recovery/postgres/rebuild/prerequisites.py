@@ -7,7 +7,7 @@ from psycopg import errors as pg
 from psycopg import sql
 
 from include.disaster_recovery.postgres.queries import statement
-from include.disaster_recovery.postgres.rebuild import Attempts, rebuilding
+from include.disaster_recovery.postgres.rebuild.statements import Attempts, rebuilding
 from include.disaster_recovery.postgres.session import Connection
 
 INHERITANCE_OF_GRANTS_SINCE = 160000  # GRANT role … WITH INHERIT, SET

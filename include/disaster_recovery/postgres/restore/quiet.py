@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 from psycopg import sql
 
-from include.disaster_recovery.postgres.deferrable import validate_deferrable
 from include.disaster_recovery.postgres.errors import restoring
+from include.disaster_recovery.postgres.restore.deferrable import validate_deferrable
+from include.disaster_recovery.postgres.restore.validation import validate
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
-from include.disaster_recovery.postgres.validation import validate
 from include.disaster_recovery.restore_model import Quiet
 from include.disaster_recovery.restore_plan import QUIETED
 from include.disaster_recovery.restore_target import ForeignKey, TargetTable, Trigger

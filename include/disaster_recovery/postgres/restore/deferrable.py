@@ -9,8 +9,8 @@ from include.disaster_recovery.model import TableName, Value
 from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.operators import operator_name
 from include.disaster_recovery.postgres.queries import statement
+from include.disaster_recovery.postgres.restore.target import rows_of
 from include.disaster_recovery.postgres.session import Connection
-from include.disaster_recovery.postgres.target import rows_of
 from include.disaster_recovery.table_selection import table_name
 
 _ROWS = "(select {fields}, ctid as place, tableoid as part from {rows} where {predicate})"

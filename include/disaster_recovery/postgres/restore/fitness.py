@@ -4,9 +4,9 @@ from psycopg import sql
 
 from include.disaster_recovery.errors import StagingDiffers
 from include.disaster_recovery.postgres.errors import restoring
+from include.disaster_recovery.postgres.restore.staging import destination, source
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
-from include.disaster_recovery.postgres.staging import destination, source
 from include.disaster_recovery.restore_model import PlannedColumn, RestorePlan, TablePlan
 from include.disaster_recovery.restore_target import TargetColumn
 

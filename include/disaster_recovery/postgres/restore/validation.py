@@ -7,8 +7,8 @@ from psycopg import sql
 from include.disaster_recovery.errors import RestoreFailed
 from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.operators import operator_name
+from include.disaster_recovery.postgres.restore.target import rows_of
 from include.disaster_recovery.postgres.session import Connection
-from include.disaster_recovery.postgres.target import rows_of
 from include.disaster_recovery.restore_target import ForeignKey, ForeignKeyColumn
 
 _VIOLATIONS = (

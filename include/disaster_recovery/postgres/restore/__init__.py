@@ -1,0 +1,1 @@
+"""Restoring rows into a target: staged, compared, changed in one transaction, proven."""
