@@ -83,7 +83,9 @@ def managed(target: Target) -> Schema:
     described = comparable(target.described(("auth", "storage", "extensions"), []))
     kept = {name: described[name] for name in ("types", "functions", "tables", "views", "sequences", "schemas")}
     # The test server is shared: the backup may hold a role that another test has left there.
-    return {**kept, "roles": {name: role for name, role in described["roles"].items() if name in SUPABASES}}
+    roles = {name: role for name, role in described["roles"].items() if name in SUPABASES}
+    members = {name: {**role, "member_of": SUPABASES & {*role["member_of"]}} for name, role in roles.items()}
+    return {**kept, "roles": members}
 
 
 def hung(target: Target) -> tuple[set[str], set[str]]:
