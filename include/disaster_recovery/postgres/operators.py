@@ -19,3 +19,10 @@ def operator_name(name: str) -> str:
 def based(value: sql.Composable, base_type: str | None) -> sql.Composable:
     """A value of a domain as one of its base type (format_type's own text of it): operators of enums take no domain."""
     return value if base_type is None else value + sql.SQL("::") + sql.SQL(base_type)
+
+
+def collated(value: sql.Composable, schema: str | None, collation: str | None) -> sql.Composable:
+    """A value under the collation an index compares it by; unchanged where its type has none."""
+    if schema is None or collation is None:
+        return value
+    return value + sql.SQL(" collate ") + sql.Identifier(schema, collation)

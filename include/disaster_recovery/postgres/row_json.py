@@ -94,11 +94,17 @@ def row_expression(table_columns: Sequence[Column], *, source: sql.Composable) -
     """
     if not table_columns:
         return sql.SQL("select '{{}}'::text as j from {}").format(source)
-    fields = sql.SQL(", ").join(
+    return sql.SQL("select row_to_json(r.*)::text as j from (select {} from {}) as r").format(
+        row_fields(table_columns), source
+    )
+
+
+def row_fields(table_columns: Sequence[Column]) -> sql.Composed:
+    """The select list of a row's exact JSON form; the row is aliased `a`."""
+    return sql.SQL(", ").join(
         sql.SQL("{} as {}").format(encoded(c, sql.Identifier("a", c.name)), sql.Identifier(c.name))
         for c in table_columns
     )
-    return sql.SQL("select row_to_json(r.*)::text as j from (select {} from {}) as r").format(fields, source)
 
 
 def _encoding(column: Column) -> str:

@@ -11,10 +11,10 @@ from include.disaster_recovery.errors import RestoreFailed
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.digests import named_columns
 from include.disaster_recovery.postgres.errors import restoring
-from include.disaster_recovery.postgres.operators import based, operator_name
+from include.disaster_recovery.postgres.operators import based, collated, operator_name
 from include.disaster_recovery.postgres.restore.staging import source
 from include.disaster_recovery.postgres.restore.target import rows_of
-from include.disaster_recovery.postgres.row_json import Column, encoded
+from include.disaster_recovery.postgres.row_json import Column, row_fields
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
 from include.disaster_recovery.restore_model import KeyColumn, RestoreMode, RestorePlan, TableDiff, TablePlan
@@ -233,10 +233,7 @@ def _side(connection: Connection, name: TableName, table: TablePlan) -> sql.Comp
 def _json(found: Sequence[Column]) -> sql.Composable:
     if not found:
         return sql.SQL("select '{}'::text")
-    fields = (
-        sql.SQL("{} as {}").format(encoded(c, sql.Identifier("a", c.name)), sql.Identifier(c.name)) for c in found
-    )
-    return sql.SQL(_JSON).format(fields=sql.SQL(", ").join(fields))
+    return sql.SQL(_JSON).format(fields=row_fields(found))
 
 
 _BY_PLACE = {"c", "x", "y"}  # aliases whose key columns are called k1, k2 …: a column may be called `change` or `here`
@@ -262,9 +259,7 @@ def _key_column(alias: str, place: int, column: KeyColumn) -> sql.Composable:
 
 
 def _collated(value: sql.Composable, column: KeyColumn) -> sql.Composable:
-    if column.collation is None or column.collation_schema is None:
-        return value
-    return value + sql.SQL(" collate ") + sql.Identifier(column.collation_schema, column.collation)
+    return collated(value, column.collation_schema, column.collation)
 
 
 def _each(text: str, key: Sequence[KeyColumn]) -> sql.Composed:

@@ -7,7 +7,7 @@ from psycopg import sql
 from include.disaster_recovery.errors import RestoreFailed
 from include.disaster_recovery.model import TableName, Value
 from include.disaster_recovery.postgres.errors import restoring
-from include.disaster_recovery.postgres.operators import operator_name
+from include.disaster_recovery.postgres.operators import collated, operator_name
 from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.restore.target import rows_of
 from include.disaster_recovery.postgres.session import Connection
@@ -94,10 +94,7 @@ def _conflicts(constraint: _Deferrable) -> sql.Composed:
 
 def _expression(field: _Field) -> sql.Composable:
     """The catalog's own text of it, with the collation under which the index compares."""
-    expression = sql.SQL(field.expression)
-    if field.collation is None or field.collation_schema is None:
-        return expression
-    return expression + sql.SQL(" collate ") + sql.Identifier(field.collation_schema, field.collation)
+    return collated(sql.SQL(field.expression), field.collation_schema, field.collation)
 
 
 def _conflict(field: _Field, place: sql.Identifier) -> sql.Composed:

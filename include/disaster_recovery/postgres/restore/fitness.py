@@ -4,6 +4,7 @@ from psycopg import sql
 
 from include.disaster_recovery.errors import StagingDiffers
 from include.disaster_recovery.postgres.errors import restoring
+from include.disaster_recovery.postgres.operators import collated
 from include.disaster_recovery.postgres.restore.staging import destination, source
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
@@ -32,16 +33,13 @@ def require_own_keys(connection: Connection, plan: RestorePlan, table: TablePlan
     if not table.key:
         return
     columns = [sql.Identifier("s", column.name) for column in table.key]
-    collated = [
-        name + sql.SQL(" collate ") + sql.Identifier(key.collation_schema, key.collation)
-        if key.collation and key.collation_schema
-        else name
-        for name, key in zip(columns, table.key, strict=True)
+    compared = [
+        collated(name, key.collation_schema, key.collation) for name, key in zip(columns, table.key, strict=True)
     ]
     query = sql.SQL(_KEYS).format(
         has_all=sql.SQL(" and ").join(sql.SQL("bool_and(num_nulls({}) = 0)").format(name) for name in columns),
         staged=relation(source(plan.run, table)),
-        columns=sql.SQL(", ").join(collated),
+        columns=sql.SQL(", ").join(compared),
     )
     with restoring(f"keys of table {table.name} cannot be compared"):
         row = connection.execute(query).fetchone() or (0, 0)

@@ -6,7 +6,7 @@ from psycopg import sql
 
 from include.disaster_recovery.errors import RestoreFailed
 from include.disaster_recovery.postgres.errors import restoring
-from include.disaster_recovery.postgres.operators import operator_name
+from include.disaster_recovery.postgres.operators import collated, operator_name
 from include.disaster_recovery.postgres.restore.target import rows_of
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_target import ForeignKey, ForeignKeyColumn
@@ -79,9 +79,7 @@ def _given(key: ForeignKey) -> sql.Composed:
 
 
 def _match(column: ForeignKeyColumn) -> sql.Composed:
-    value: sql.Composable = sql.Identifier("f", column.name)
-    if column.collation and column.collation_schema:
-        value = value + sql.SQL(" collate ") + sql.Identifier(column.collation_schema, column.collation)
+    value = collated(sql.Identifier("f", column.name), column.collation_schema, column.collation)
     return sql.SQL("{} operator({}.{}) {}").format(
         sql.Identifier("p", column.referenced),
         sql.Identifier(column.operator_schema),
