@@ -25,12 +25,11 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, ExceptionRetryPolicy, RetryAction, RetryRule, task
+from airflow.sdk import DAG, CronTriggerTimetable, task
 from airflow.sdk import get_current_context as context
 
-from include.disaster_recovery.errors import PermanentError
+from include.disaster_recovery.runtime.wiring import BACKUPS, TAGS, backup_failed, default_args
 
-BACKUPS = Asset(name="collabhunts_backups", uri="s3://collabhunts-backups/backups/", group="disaster-recovery")
 # `messages`, or `messages [2/4]`; from the arguments, so that it shows while the task runs.
 UNIT_LABEL = (
     "{% set unit = task.op_kwargs['unit'] %}{{ unit['table']['name_in_document'] }}"
@@ -46,13 +45,6 @@ def tasks() -> Any:
     return backup_tasks
 
 
-def record_failure(failed: Any) -> None:
-    """Close the history row of a failed task or run."""
-    from include.disaster_recovery.runtime.failures import record_failure as close_row
-
-    close_row(failed)
-
-
 with DAG(
     dag_id="collabhunts_backup",
     schedule=CronTriggerTimetable("0 0 * * *", timezone="UTC"),
@@ -60,20 +52,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=20),
-    default_args={
-        "owner": "disaster-recovery",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=10),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=5),
-        "retry_policy": ExceptionRetryPolicy(
-            rules=[RetryRule(exception=PermanentError, action=RetryAction.FAIL, reason="trying again cannot help")]
-        ),
-        "execution_timeout": timedelta(minutes=15),
-        "on_failure_callback": record_failure,
-    },
-    on_failure_callback=record_failure,
-    tags=["collabhunts", "disaster-recovery", "backup"],
+    default_args=default_args(backup_failed),
+    on_failure_callback=backup_failed,
+    tags=[*TAGS, "backup"],
     doc_md=__doc__,
 ):
 

@@ -31,17 +31,10 @@ import pendulum
 from airflow.providers.standard.exceptions import HITLTimeoutError
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, ExceptionRetryPolicy, Param, RetryAction, RetryRule, task
+from airflow.sdk import DAG, Param, RetryAction, RetryRule, task
 
-from include.disaster_recovery.errors import PermanentError
+from include.disaster_recovery.runtime.wiring import LOAD_LABEL, TAGS, backup_key_param, default_args, run_failed
 
-# `messages`, or `messages [2/4]`; from the arguments, so that it shows while the task runs.
-UNIT_LABEL = (
-    "{% set unit = task.op_kwargs['unit'] %}{{ unit['table'] }}"
-    "{% if unit['parts'] > 1 %} [{{ unit['part'] }}/{{ unit['parts'] }}]{% endif %}"
-)
-# One line that is no path out of the bucket's prefix: no `..`, no `/` in front, no control character.
-BACKUP_KEY = r"^(?!/)(?!.*\.\.)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,1024}$(?!\n)"
 CONN_ID = r"^[A-Za-z0-9_.:-]{1,250}$(?!\n)"
 MODES = {"upsert": "upsert: insert and update, delete nothing", "replace": "replace: these rows and no others"}
 HELP = {
@@ -55,9 +48,7 @@ HELP = {
 }
 TABLE = {"type": "string", "minLength": 1, "maxLength": 200}
 PARAMS = {
-    "backup_key": Param(
-        "latest", HELP["backup_key"], type="string", title="Backup", pattern=BACKUP_KEY, examples=["latest"]
-    ),
+    "backup_key": backup_key_param(HELP["backup_key"]),
     "target_conn_id": Param(
         "collabhunts_restore_db", HELP["target_conn_id"], type="string", title="Target connection", pattern=CONN_ID
     ),
@@ -79,13 +70,6 @@ def tasks() -> Any:
     return restore_tasks
 
 
-def log_failure(failed: Any) -> None:
-    """Say in one line why a task or the run has failed."""
-    from include.disaster_recovery.runtime.failures import log_failure as log_line
-
-    log_line(failed)
-
-
 with DAG(
     dag_id="collabhunts_restore",
     schedule=None,
@@ -94,23 +78,14 @@ with DAG(
     allowed_run_types=["manual"],  # type: ignore[list-item]  # converted; the enum has no public home
     max_active_runs=1,
     params=PARAMS,
-    default_args={
-        "owner": "disaster-recovery",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=10),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=5),
-        "retry_policy": ExceptionRetryPolicy(
-            rules=[
-                RetryRule(exception=PermanentError, action=RetryAction.FAIL, reason="trying again cannot help"),
-                RetryRule(exception=HITLTimeoutError, action=RetryAction.FAIL, reason="nobody has answered in time"),
-            ]
-        ),
-        "execution_timeout": timedelta(minutes=15),
-        "on_failure_callback": log_failure,
-    },
-    on_failure_callback=log_failure,
-    tags=["collabhunts", "disaster-recovery", "restore"],
+    default_args=default_args(
+        run_failed,
+        never_retried=[
+            RetryRule(exception=HITLTimeoutError, action=RetryAction.FAIL, reason="nobody has answered in time")
+        ],
+    ),
+    on_failure_callback=run_failed,
+    tags=[*TAGS, "restore"],
     doc_md=__doc__,
 ):
 
@@ -126,7 +101,7 @@ with DAG(
     @task(
         multiple_outputs=False,
         max_active_tis_per_dagrun=4,
-        map_index_template=UNIT_LABEL,
+        map_index_template=LOAD_LABEL,
         execution_timeout=timedelta(hours=12),
         trigger_rule="none_failed",  # rebuild_schema may be skipped
     )

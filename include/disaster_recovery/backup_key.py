@@ -46,6 +46,16 @@ def is_backup_key(prefix: str, key: str) -> bool:
         return False
 
 
+def opened_at(prefix: str, key: str) -> datetime:
+    """The UTC moment a backup was opened, from its key.
+
+    Raises:
+        ValueError: the key is none of ours.
+    """
+    match = _NAME.fullmatch(key.removeprefix(prefix))
+    return moment(match[1] if match else key)
+
+
 def compression_of(key: str) -> Compression:
     """How the object behind a backup key is compressed, by its suffix."""
     for compression, suffix in SUFFIX.items():

@@ -21,6 +21,8 @@ UNION_BRANCHES = ("literal['all']", "list[str]")  # how pydantic names those of 
 
 Compression = Literal["none", "gzip", "zstd"]
 PositiveInt = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+ConnId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,250}$")]
 
 
 class _Section(BaseModel):
@@ -85,6 +87,108 @@ class SupabaseSettings(_Section):
     folder: str = "include/supabase"
 
 
+class DrillSettings(_Section):
+    """How often the backup asset starts a drill, and of how large a document. One triggered by hand always runs."""
+
+    every: Literal["backup", "day", "week"] = "backup"
+    max_bytes: PositiveInt | None = None
+
+
+class RetentionSettings(_Section):
+    """Which backups are kept. Units are in the names; the `keep_*` are those of restic's `forget`, in UTC."""
+
+    keep_last: Count = 0
+    keep_daily: Count = 7
+    keep_weekly: Count = 4
+    keep_monthly: Count = 12
+    keep_within_days: PositiveInt | None = None
+    minimum_redundancy: PositiveInt = 1
+    unverified_grace_days: PositiveInt = 7
+    failed_rows_days: PositiveInt = 90
+    reports_days: PositiveInt = 400
+
+    @model_validator(mode="after")
+    def _keeps_something(self) -> "RetentionSettings":
+        if not (self.keep_last or self.keep_daily or self.keep_weekly or self.keep_monthly or self.keep_within_days):
+            raise ValueError("every keep_* is 0 or null: the policy would keep nothing")
+        return self
+
+
+class LifecycleSettings(_Section):
+    """Rules that the bucket itself applies, as a net below the package's own tidying; days."""
+
+    incomplete_upload_days: PositiveInt = 2
+    staging_days: PositiveInt = 1
+    noncurrent_days: PositiveInt = 30
+    expired_days: PositiveInt = 30
+
+
+class AnomalySettings(_Section):
+    """When the size, the rows or the duration of a backup are unusual for its own history."""
+
+    backups: PositiveInt = 20
+    least_backups: PositiveInt = 5
+    deviations: Annotated[float, Field(gt=0)] = 6.0
+    least_change: Annotated[float, Field(ge=0, le=1)] = 0.2
+    least_rows: Count = 100
+    least_bytes: Count = MIB
+    least_seconds: Count = 60
+
+
+class WatchSettings(_Section):
+    """When the newest backup, and the newest drill that proved one, are too old."""
+
+    late_hours: PositiveInt = 26
+    unproven_hours: PositiveInt | None = 50
+
+
+class SmtpChannel(_Section):
+    """Mail, through an Airflow connection of type smtp."""
+
+    conn_id: ConnId = "collabhunts_smtp"
+    to: list[str] = Field(min_length=1)
+    from_email: str | None = None
+
+
+class SnsChannel(_Section):
+    """A topic of Amazon SNS, through an Airflow connection of type aws."""
+
+    topic_arn: str = Field(pattern=r"^arn:")
+    conn_id: ConnId = "collabhunts_s3"
+    region: str | None = None
+
+
+class SlackChannel(_Section):
+    """A Slack incoming webhook, through an Airflow connection of type slackwebhook; needs the slack provider."""
+
+    conn_id: ConnId = "collabhunts_slack"
+
+
+class WebhookChannel(_Section):
+    """Any HTTP endpoint that takes a JSON object, through an Airflow connection of type http."""
+
+    conn_id: ConnId = "collabhunts_webhook"
+    endpoint: str = ""
+
+
+class CloudWatchChannel(_Section):
+    """Metrics in Amazon CloudWatch, through an Airflow connection of type aws."""
+
+    namespace: str = Field(default="CollabHunts/DisasterRecovery", min_length=1, max_length=255)
+    conn_id: ConnId = "collabhunts_s3"
+    region: str | None = None
+
+
+class AlertSettings(_Section):
+    """Who hears of trouble; with nothing configured it is in the log and in the history only."""
+
+    smtp: SmtpChannel | None = None
+    sns: SnsChannel | None = None
+    slack: SlackChannel | None = None
+    webhook: WebhookChannel | None = None
+    cloudwatch: CloudWatchChannel | None = None
+
+
 class Settings(_Section):
     """All settings; see `include/config/collabhunts.yaml` for the meaning of each."""
 
@@ -94,6 +198,12 @@ class Settings(_Section):
     extract: ExtractSettings = ExtractSettings()
     postgres: PostgresSettings = PostgresSettings()
     supabase: SupabaseSettings = SupabaseSettings()
+    drill: DrillSettings = DrillSettings()
+    retention: RetentionSettings = RetentionSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
+    anomalies: AnomalySettings = AnomalySettings()
+    watch: WatchSettings = WatchSettings()
+    alerts: AlertSettings = AlertSettings()
 
     def supabase_folder(self) -> Path:
         """The `supabase/` folder; relative paths start at the project root."""

@@ -30,7 +30,8 @@ def refuse(event, arguments):
 before = set(sys.modules)  # Airflow itself may have loaded some
 sys.addaudithook(refuse)
 runpy.run_path(sys.argv[1])
-print("imported", sorted({"boto3", "psycopg", "include.disaster_recovery.runtime"} & (set(sys.modules) - before)))
+clients = {"boto3", "psycopg", "include.disaster_recovery.settings", "include.disaster_recovery.runtime.connections"}
+print("imported", sorted(clients & (set(sys.modules) - before)))
 """
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from include.disaster_recovery.errors import RestoreRefused
 from include.disaster_recovery.postgres.restore import staging
-from include.disaster_recovery.steps.restore.finding import find_backup
+from include.disaster_recovery.steps.finding import find_backup
 from tests.support.restore_rig import RestoreRig
 from tests.support.rig import Rig
 

@@ -16,7 +16,7 @@ from include.disaster_recovery.postgres.session import Connection
 
 BACKUP_VERSION = "1.0"  # of the document, as the guide's history column wants it
 MESSAGE_LIMIT = 1000
-_DENIED = (
+DENIED = (
     "grant the backup role SELECT, INSERT and UPDATE on public.backup_history, or where that is missing"
     " CREATE on schema public"
 )
@@ -29,7 +29,7 @@ def ensure_table(connection: Connection) -> None:
         TableUnreadable: the role may not create it.
         DatabaseUnavailable: the connection was lost.
     """
-    with translated("backup_history cannot be created", denied=_DENIED):
+    with translated("backup_history cannot be created", denied=DENIED):
         exists = connection.execute(statement("history_exists")).fetchone()
         if exists and exists[0]:
             return
@@ -55,7 +55,7 @@ def open_row(connection: Connection, run: BackupRun, s3_url: str) -> None:
         "triggered_by": _uuid(run.triggered_by),
         "created_at": run.created_at,
     }
-    with translated("backup_history cannot be written", denied=_DENIED):
+    with translated("backup_history cannot be written", denied=DENIED):
         connection.execute(statement("history_open"), values)
 
 
@@ -71,7 +71,7 @@ def close_success(
     Raises:
         DatabaseUnavailable: the row is gone, or the connection was lost.
     """
-    with translated("backup_history cannot be written", denied=_DENIED):
+    with translated("backup_history cannot be written", denied=DENIED):
         row = connection.execute(
             statement("history_succeed"), {**values, "id": run.backup_id, "components": Jsonb(dict(components))}
         ).fetchone()
@@ -93,7 +93,7 @@ def close_failed(connection: Connection, run_id: str | None, error: str) -> list
         DatabaseUnavailable: the connection was lost.
     """
     line = _line(error)
-    with translated("backup_history cannot be written", denied=_DENIED):
+    with translated("backup_history cannot be written", denied=DENIED):
         rows = connection.execute(statement("history_fail"), {"run_id": run_id, "error": line}).fetchall()
     return [str(row[1]) for row in rows]
 
@@ -105,7 +105,7 @@ def explain_failed(connection: Connection, run_id: str, error: str) -> None:
         DatabaseUnavailable: the connection was lost.
     """
     values = {"run_id": run_id, "error": _line(error), "limit": MESSAGE_LIMIT}
-    with translated("backup_history cannot be written", denied=_DENIED):
+    with translated("backup_history cannot be written", denied=DENIED):
         connection.execute(statement("history_explain"), values)
 
 
@@ -127,7 +127,7 @@ def record_unopened(
         "version": BACKUP_VERSION,
         "triggered_by": _uuid(triggered_by),
     }
-    with translated("backup_history cannot be written", denied=_DENIED):
+    with translated("backup_history cannot be written", denied=DENIED):
         return connection.execute(statement("history_fail_unopened"), values).fetchone() is not None
 
 

@@ -154,9 +154,17 @@ class Store:
         Raises:
             StoreRefused, StoreUnavailable: the request failed.
         """
+        return list(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """All keys below a prefix with their bytes, in the order of the keys.
+
+        Raises:
+            StoreRefused, StoreUnavailable: the request failed.
+        """
         with translated("LIST", self.bucket, prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-            return sorted(entry["Key"] for page in pages for entry in page.get("Contents", []))
+            return dict(sorted((entry["Key"], entry["Size"]) for page in pages for entry in page.get("Contents", [])))
 
     def delete(self, keys: Iterable[str]) -> int:
         """Delete objects; returns how many.

@@ -38,7 +38,7 @@ from include.disaster_recovery.s3.documents import read_manifest, read_section
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings
 from include.disaster_recovery.steps.backup.preflight import check_session
-from include.disaster_recovery.steps.restore.finding import find_backup
+from include.disaster_recovery.steps.finding import find_backup
 from include.disaster_recovery.steps.restore.opening import open_restore, remove_leftovers
 from include.disaster_recovery.steps.restore.vetting import vet_columns, vet_schema, vet_tables
 from include.disaster_recovery.table_order import order_tables, reference_notes

@@ -1,0 +1,63 @@
+"""Pins: an object beside a backup says that retention must keep it, and why.
+
+Objects rather than tags: two writers of tags can undo each other, and a pin that is lost may cost the backup.
+"""
+
+import json
+from datetime import datetime
+
+from include.disaster_recovery.errors import StoreRefused
+from include.disaster_recovery.s3.store import Store
+
+FOLDER = "pinned/"
+UNREADABLE = "a pin whose text cannot be read"
+LARGEST = 64 * 1024  # bytes of a pin that are read
+LONGEST_REASON = 500  # characters
+
+
+def pin_key(prefix: str, key: str) -> str:
+    """Where the pin of a backup stands."""
+    return f"{prefix}{FOLDER}{key.removeprefix(prefix)}"
+
+
+def pin(store: Store, prefix: str, key: str, *, reason: str, by: str | None, now: datetime) -> None:
+    """Keep a backup until it is unpinned; a second pin replaces the first.
+
+    Raises:
+        StoreRefused: there is no such backup, or the pin cannot be written.
+        StoreUnavailable: a request failed.
+    """
+    if store.head(key) is None:
+        raise StoreRefused(f"{key!r} does not exist and cannot be pinned", hint="list the backups, and name one")
+    content = {"reason": reason[:LONGEST_REASON], "pinned_by": by, "pinned_at": now.isoformat()}
+    store.put(pin_key(prefix, key), json.dumps(content, ensure_ascii=False).encode())
+
+
+def unpin(store: Store, prefix: str, key: str) -> None:
+    """Leave a backup to the policy again; one that is not pinned is no error.
+
+    Raises:
+        StoreRefused, StoreUnavailable: the request failed.
+    """
+    store.delete([pin_key(prefix, key)])
+
+
+def pinned(store: Store, prefix: str) -> dict[str, str]:
+    """The reason of each pinned backup, by its key; a pin that cannot be read still pins.
+
+    Raises:
+        StoreRefused, StoreUnavailable: a request failed.
+    """
+    folder = f"{prefix}{FOLDER}"
+    return {prefix + key.removeprefix(folder): _reason(store, key) for key in store.keys(folder)}
+
+
+def _reason(store: Store, key: str) -> str:
+    found = store.head(key)
+    if found is None:
+        return UNREADABLE
+    try:
+        reason = json.loads(store.read(key, 0, min(found.size, LARGEST)))["reason"]
+    except (ValueError, TypeError, LookupError):
+        return UNREADABLE
+    return str(reason)[:LONGEST_REASON]
