@@ -8,33 +8,43 @@ the schema and the edge functions. Triggering it by hand is fine at any time; on
 |---|---|---|
 | `preflight` | checks database, role, `pg_dump`, bucket, slots | every failed check is listed with its hint |
 | `open_backup` | fixes the key, writes the `in_progress` row, closes rows of killed runs | |
-| `hold_snapshot` | keeps one transaction open: one moment for all | the run fails; trigger it again |
+| `hold_snapshot` | keeps one transaction open: one moment for all | the run fails |
+| `start_again` | if the snapshot was lost: one fresh run by itself (else skipped) | trigger it yourself |
 | `plan_extracts` | cuts large tables into fragments | |
 | `extract` | one per fragment, in parallel, into `staging/` | retried in the same snapshot |
 | `describe_schema`, `describe_edge_functions` | schema from the catalogs and `pg_dump`; `supabase/` folder | |
 | `assemble` | composes the document on the S3 server's side, never over an existing one | |
-| `verify_backup` | reads every stored byte back: hashes, row counts, JSON | the document stays, unverified |
+| `verify_backup` | reads every stored byte back: hashes, row counts, JSON | the document is kept, marked invalid |
 | `record_backup` | `success` in `public.backup_history`; asset event | |
+| `watch_backup` | compares size, rows, duration, schema with earlier backups; alerts | never fails the run |
 | `remove_staging` | empties `staging/` of this run, whatever happened | the next run does it after a day |
 
 Nothing is a backup until `record_backup` is green. Connections: `collabhunts_db`, `collabhunts_s3`.
-Settings: `include/config/collabhunts.yaml`. A failed run leaves a `failed` row with the reason and the next action.
+Settings: `include/config/collabhunts.yaml`. **Red means that there is no backup of this run**: it leaves a `failed` row
+with the reason and the next action, and raises an alert (`docs/alerts.md`); see `docs/runbooks/backup-failed.md`.
+A run that has not ended after three hours raises an alert too: `docs/runbooks/backup-late.md`.
 """
 
 from datetime import timedelta
 from typing import Any
 
 import pendulum
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronTriggerTimetable, task
 from airflow.sdk import get_current_context as context
 
-from include.disaster_recovery.runtime.wiring import BACKUPS, TAGS, backup_failed, default_args
+from include.disaster_recovery.runtime.wiring import BACKUPS, TAGS, backup_failed, default_args, late_after
 
 # `messages`, or `messages [2/4]`; from the arguments, so that it shows while the task runs.
 UNIT_LABEL = (
     "{% set unit = task.op_kwargs['unit'] %}{{ unit['table']['name_in_document'] }}"
     "{% if unit['parts'] > 1 %} [{{ unit['part'] }}/{{ unit['parts'] }}]{% endif %}"
 )
+# As runtime.context reads it: the fresh attempt is of the type of the first.
+FRESH_ATTEMPT = {
+    "fresh_attempt_of": "{{ run_id }}",
+    "backup_type": "{{ 'scheduled' if dag_run.run_type == 'scheduled' else 'manual' }}",
+}
 Json = dict[str, Any]
 
 
@@ -52,6 +62,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=20),
+    deadline=late_after(timedelta(hours=3)),
     default_args=default_args(backup_failed),
     on_failure_callback=backup_failed,
     tags=[*TAGS, "backup"],
@@ -106,6 +117,12 @@ with DAG(
         context()["outlet_events"][BACKUPS].extra = recorded
         return recorded
 
+    @task(multiple_outputs=False, execution_timeout=timedelta(minutes=10))
+    def watch_backup(recorded: Json, uncovered: list[str]) -> Json:
+        from include.disaster_recovery.runtime import watch_tasks
+
+        return watch_tasks.watch_backup(recorded, uncovered)
+
     @task
     def remove_staging(backup: Json) -> int:
         return tasks().remove_staging(backup)
@@ -119,6 +136,17 @@ with DAG(
     verdict = verify_backup(document, uncovered)
     recorded = record_backup(backup, snapshot, document, sections, verdict)
 
+    start_again = TriggerDagRunOperator(
+        task_id="start_again",
+        trigger_dag_id="collabhunts_backup",
+        conf=FRESH_ATTEMPT,
+        trigger_rule="one_failed",
+        retries=1,
+        pre_execute=lambda context: tasks().skip_unless_snapshot_lost(context),
+    )
+
     uncovered >> backup >> [held, units]
+    held >> start_again
     [held, extracted] >> document
+    watch_backup(recorded, uncovered)
     recorded >> remove_staging(backup).as_teardown(setups=backup)

@@ -65,6 +65,7 @@ def up(size: float) -> int:
                 ("back up now", f"unpause or trigger {backup_story.DAG}"),
                 ("bucket", f"s3://{stack.bucket} on {stack.s3.endpoint_url}"),
                 ("restore", f"trigger {restore_story.DAG}, with restore_schema the first time"),
+                ("rehearse", "unpause collabhunts_drill: it follows each backup; or trigger it"),
                 ("source", f"{stack.postgres.host}:{stack.postgres.port}/{stack.database}"),
                 ("empty target", f"{stack.postgres.host}:{stack.postgres.port}/{restore_story.TARGET}"),
                 ("data", str(stack.folder)),

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Literal
 
-from include.disaster_recovery.model import Value
+from include.disaster_recovery.model import Depth, Value
 
-Depth = Literal["quick", "full"]
 LONGEST_VALUE = 256
-EXPIRED_TAG = "expired"  # set by retention before it deletes; the bucket's lifecycle ceiling goes by it
+# Set by retention before it deletes. The bucket's lifecycle ceiling goes by it, and that asks for an exact value.
+EXPIRED_TAG, EXPIRED_VALUE = "expired", "true"
 _UNTAGGABLE = re.compile(r"[^A-Za-z0-9 +\-=._:/@]")
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 

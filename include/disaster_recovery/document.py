@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationError
 
 from include.disaster_recovery.assembly import Piece, inline, staged
-from include.disaster_recovery.errors import DocumentError
+from include.disaster_recovery.errors import DocumentError, NewerDocument
 from include.disaster_recovery.model import Batch, StagedFragment, StagedSection, Value
 from include.disaster_recovery.settings import Compression
 
@@ -258,7 +258,8 @@ def parse_manifest(stored: bytes, locator: Locator, expand: Callable[[bytes], by
     """Read the manifest from its stored bytes.
 
     Raises:
-        DocumentError: the bytes do not hash to what the locator says, or this version cannot read them.
+        DocumentError: the bytes do not hash to what the locator says, or are no manifest.
+        NewerDocument: this version cannot read them.
     """
     if sha256(stored).hexdigest() != locator.manifest_sha256:
         raise DocumentError(
@@ -276,7 +277,8 @@ def parse_manifest(stored: bytes, locator: Locator, expand: Callable[[bytes], by
 def _check_version(content: dict[str, Any]) -> None:
     found, version = content.get("format"), content.get("version")
     if found != FORMAT or not isinstance(version, int) or not 1 <= version <= VERSION:
-        raise DocumentError(
+        is_newer = found == FORMAT and isinstance(version, int) and version > VERSION
+        raise (NewerDocument if is_newer else DocumentError)(
             f"the document is {found!r} version {version}, this software reads {FORMAT!r} up to version {VERSION}",
             hint="use the version of this package that wrote it, or a newer one",
         )

@@ -17,12 +17,15 @@
         ├── StoreRefused          the S3 server denied a request for good
         ├── BackupExists          an object with this key is already there
         ├── DocumentError         a document is truncated, foreign or damaged
+        │   └── NewerDocument     a document that a newer version of this package has written
         ├── VerificationFailed    the stored bytes are not what was written
         ├── RestoreRefused        a restore as asked for is not possible; nothing was touched
         ├── RebuildFailed         the schema could not be rebuilt
         ├── StagingDiffers        what was staged is not what the manifest says, or is gone
         ├── RestoreFailed         the target refused the restore; everything was rolled back
-        └── ComparisonFailed      the restored target is not what the backup says
+        ├── ComparisonFailed      the restored target is not what the backup says
+        ├── DrillFailed           a drill ended before its comparison
+        └── BackupLate            the newest backup is older than it should be
 
 Airflow's retry policy reads the two middle classes (`dags/`): permanent errors skip the remaining retries.
 """
@@ -116,6 +119,10 @@ class DocumentError(PermanentError):
     """A document is truncated, foreign or damaged."""
 
 
+class NewerDocument(DocumentError):
+    """A document that a newer version of this package has written: nothing is known of its soundness."""
+
+
 class VerificationFailed(PermanentError):
     """The stored bytes are not what was written."""
 
@@ -138,3 +145,11 @@ class RestoreFailed(PermanentError):
 
 class ComparisonFailed(PermanentError):
     """The restored target is not what the backup says; every difference is listed."""
+
+
+class BackupLate(PermanentError):
+    """The newest backup is older than it should be; the alarm has been raised."""
+
+
+class DrillFailed(PermanentError):
+    """A drill ended before its comparison; the message says whether that tells anything of the backup."""

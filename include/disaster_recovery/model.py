@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 BackupType = Literal["scheduled", "manual"]
 ReadMode = Literal["batches", "rows"]
+Depth = Literal["quick", "full"]
+State = Literal["valid", "invalid", "missing"]
 
 
 class Value(BaseModel):
@@ -125,21 +127,29 @@ class StagedSection(Value):
 
 
 class AssembledDocument(Value):
-    """A document that stands in the bucket, not verified yet."""
+    """A document that stands in the bucket, not verified yet. `table_bytes`: those of each table's rows, as stored."""
 
     key: str
     size: int
     manifest_sha256: str
     row_counts: dict[str, int]
+    table_bytes: dict[str, int]
     parts_copied: int
     parts_uploaded: int
 
 
 class Verdict(Value):
-    """What verification found; `valid` only if every check held."""
+    """What verification found; `valid` only if every check held.
+
+    `depth` is how much was read. `checksum` is the CRC64NVME of the whole object, as `crc64nvme:` and base64.
+    `quick_checked_at`: a later quick look found nothing, which says less than the full reading it leaves standing.
+    """
 
     valid: bool
+    state: State
+    depth: Depth
     checked_at: datetime
+    quick_checked_at: datetime | None = None
     size: int
     tables: int
     rows: int
@@ -147,3 +157,17 @@ class Verdict(Value):
     checksum: str | None
     findings: list[str]
     warnings: list[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, values: Any) -> Any:
+        """The first release wrote neither state nor depth: every verdict was that of a full reading."""
+        if not isinstance(values, dict) or "state" in values:
+            return values
+        return {**values, "state": "valid" if values.get("valid") else "invalid", "depth": "full"}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Verdict":
+        if self.valid != (self.state == "valid"):
+            raise ValueError(f"valid is {self.valid}, state is {self.state!r}")
+        return self

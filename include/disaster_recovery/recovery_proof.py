@@ -7,6 +7,7 @@ to hold against each other, or that the difference is not the restore's to mend;
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from include.disaster_recovery.catalog_facts import KINDS, Fact
 from include.disaster_recovery.errors import ComparisonFailed
@@ -207,6 +208,16 @@ def behind(next_value: int, increment: int, *, last: int | None, farthest: int |
     if farthest is not None and (next_value - farthest) * direction <= 0:
         return f"gives {next_value} next, its column holds {farthest}"
     return None
+
+
+def next_of(sequence: Mapping[str, Any]) -> int:
+    """The value that a described sequence gives next: behind the last one, or its first.
+
+    Raises:
+        KeyError, TypeError: the description is malformed.
+    """
+    last, increment = sequence["last_value"], sequence["increment"]
+    return int(sequence["start"]) if last is None else int(last) + int(increment)
 
 
 def compare_probes(expected: RlsProbes, found: RlsProbes, not_compared: Mapping[str, str]) -> Iterator[Check]:

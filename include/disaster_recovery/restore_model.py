@@ -26,7 +26,8 @@ class RestoreRequest(Value):
 class RestoreRun(Value):
     """One opened restore: its backup, fixed to the byte, and its own schema in the target database.
 
-    `run_id` is Airflow's; `target` is host:port/database; `size` and `manifest_sha256` are of the document.
+    `run_id` is Airflow's; `target` is host:port/database; `size` and `manifest_sha256` are of the document. `database`
+    is the scratch database of a drill on the target's server, None where the connection's own is restored.
     """
 
     run_id: str
@@ -39,6 +40,12 @@ class RestoreRun(Value):
     triggered_by: str | None
     target: str
     target_is_source: bool
+    database: str | None = None
+
+    @property
+    def is_drill(self) -> bool:
+        """Whether this is a rehearsal, whose target nobody keeps."""
+        return self.database is not None
 
 
 class PlannedColumn(Value):

@@ -14,6 +14,7 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_FILE = PROJECT_ROOT / "include" / "config" / "collabhunts.yaml"
 
 MIB = 1024 * 1024
+WEEK_HOURS = 8 * 24  # from one weekly drill to the next, with a day for the backup and the drill themselves
 BUCKET_NAME = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"  # Amazon S3 user guide, "bucket naming rules"
 KEY_PREFIX = r"^([A-Za-z0-9_=-][A-Za-z0-9_=.-]*/)+$"  # no empty, `.` or `..` part: some servers rename those
 
@@ -204,6 +205,15 @@ class Settings(_Section):
     anomalies: AnomalySettings = AnomalySettings()
     watch: WatchSettings = WatchSettings()
     alerts: AlertSettings = AlertSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if self.drill.every == "week" and (self.watch.unproven_hours or WEEK_HOURS) < WEEK_HOURS:
+            raise ValueError(
+                f"drill.every is week, but watch.unproven_hours is {self.watch.unproven_hours}:"
+                f" every drill would be late, give it {WEEK_HOURS} or more, or null"
+            )
+        return self
 
     def supabase_folder(self) -> Path:
         """The `supabase/` folder; relative paths start at the project root."""

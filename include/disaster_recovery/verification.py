@@ -3,10 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
+from include.disaster_recovery.backup_key import timestamp
+from include.disaster_recovery.backup_record import Verification
 from include.disaster_recovery.document import (
     HEAD,
     ROW_SEPARATOR,
@@ -20,6 +23,7 @@ from include.disaster_recovery.document import (
     key_text,
     section_key,
 )
+from include.disaster_recovery.model import Value, Verdict
 
 TOP_LEVEL = ["metadata", "tables", "schema", "edge_functions", "manifest"]
 
@@ -91,6 +95,67 @@ def check_counts(expected: Mapping[str, int], manifest: Manifest) -> list[str]:
         for name in names
         if counted.get(name) != expected.get(name)
     ]
+
+
+class Known(Value):
+    """What is on record of a document elsewhere than in its own bytes; None where nothing is.
+
+    `where` is the record, for people. `checksum` as in `Verdict`, `sse` the encryption it was written with.
+    """
+
+    where: str
+    size: int | None = None
+    checksum: str | None = None
+    manifest_sha256: str | None = None
+    row_counts: dict[str, int] | None = None
+    sse: str | None = None
+
+
+def check_record(known: Known, *, size: int, checksum: str | None, sse: str | None) -> list[str]:
+    """Findings about an object against what is on record of it."""
+    findings = []
+    if known.size not in (None, size):
+        findings.append(f"the object has {size} bytes, {known.where} says {known.size}")
+    if known.checksum and checksum and known.checksum != checksum:
+        findings.append(f"the checksum is {checksum}, {known.where} says {known.checksum}")
+    if known.sse not in (None, sse):
+        findings.append(f"the object is encrypted with {sse}, it was to be written with {known.sse}")
+    return findings
+
+
+def check_manifest(known: Known, manifest: Manifest, manifest_sha256: str) -> list[str]:
+    """Findings about a manifest against what is on record of it: a sound document may still be another one."""
+    if known.manifest_sha256 not in (None, manifest_sha256):
+        return [f"the manifest is sound, but not the one that was written: {known.where} has another SHA-256 of it"]
+    return check_counts(known.row_counts, manifest) if known.row_counts is not None else []
+
+
+def is_of_key(key: str, metadata: Mapping[str, Any]) -> bool:
+    """Whether a document was written under this key, by the moment that its own metadata gives."""
+    try:
+        opened = timestamp(datetime.fromisoformat(metadata["created_at"]))
+    except (KeyError, TypeError, ValueError):
+        return False
+    return f"collabhunts-backup-{opened}." in key
+
+
+def as_verification(verdict: Verdict) -> Verification:
+    """A verdict on an object that is there, as the bucket takes it: its first finding only."""
+    return Verification(
+        state="valid" if verdict.valid else "invalid",
+        depth=verdict.depth,
+        at=verdict.checked_at,
+        finding=next(iter(verdict.findings), ""),
+    )
+
+
+def standing(earlier: Verdict | None, later: Verdict) -> Verdict:
+    """What the history says after another verification: a quick look leaves what a full reading has found."""
+    if earlier is None or "missing" in (earlier.state, later.state):
+        return later
+    if as_verification(earlier).is_superseded_by(as_verification(later)):
+        return later
+    return earlier.model_copy(update={"quick_checked_at": later.checked_at})
 
 
 def _manifest(found: dict[str, Any], manifest: Manifest) -> Iterator[str]:

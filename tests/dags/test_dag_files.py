@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-DAG_FILES = {"collabhunts_backup.py": "collabhunts_backup", "collabhunts_restore.py": "collabhunts_restore"}
+DAG_FILES = {
+    "collabhunts_backup.py": "collabhunts_backup",
+    "collabhunts_restore.py": "collabhunts_restore",
+    "collabhunts_drill.py": "collabhunts_drill",
+    "collabhunts_verify.py": "collabhunts_verify",
+    "collabhunts_watch.py": "collabhunts_watch",
+    "collabhunts_retention.py": "collabhunts_retention",
+}
 # Imports the file with every way to the outside world closed: sockets, child processes, and the settings file.
 IMPORT_WITHOUT_IO = """
 import runpy, sys
@@ -87,6 +94,7 @@ def test_tasks_are_wired_in_the_order_of_the_invariants(backup_dag: Any) -> None
     assert {"hold_snapshot", "extract", "describe_schema", "describe_edge_functions"} <= upstream["assemble"]
     assert "assemble" in upstream["verify_backup"]
     assert "verify_backup" in upstream["record_backup"]
+    assert upstream["watch_backup"] == {"record_backup", "preflight"}
     assert "record_backup" in upstream["remove_staging"]
     assert backup_dag.get_task("remove_staging").is_teardown
 

@@ -26,6 +26,8 @@ from include.disaster_recovery.s3.store import Store
 DAG = "collabhunts_backup"
 SHORT_DAG = "collabhunts_backup_short"
 RESTORE_DAG = "collabhunts_restore"
+VERIFY_DAG, DRILL_DAG = "collabhunts_verify", "collabhunts_drill"
+RETENTION_DAG, WATCH_DAG = "collabhunts_retention", "collabhunts_watch"
 SHORT_RESTORE_DAG = "collabhunts_restore_short"
 DATABASE, RESTORED = "collabhunts_e2e", "collabhunts_e2e_restored"
 RUN_SECONDS = 240.0
@@ -151,6 +153,7 @@ def platform(
     environment = {
         "AIRFLOW_CONN_COLLABHUNTS_DB": _database_connection(postgres_server, DATABASE, password),
         "AIRFLOW_CONN_COLLABHUNTS_RESTORE_DB": _database_connection(postgres_server, RESTORED, password),
+        "AIRFLOW_CONN_COLLABHUNTS_DRILL_DB": _database_connection(postgres_server, "postgres", password),
         "AIRFLOW_CONN_COLLABHUNTS_S3": _store_connection(s3_server),
         "DISASTER_RECOVERY_CONFIG": str(settings),
     }
@@ -190,10 +193,10 @@ def _build(server: PostgresServer, password: str) -> None:
 
 
 def _dags(folder: Path) -> Path:
-    """The real DAGs, and a copy of each with a time-out so short that it always strikes."""
+    """The real DAGs, and copies of two with a time-out so short that it always strikes."""
     dags = folder / "dags"
     dags.mkdir()
-    for name in (DAG, RESTORE_DAG):
+    for name in (DAG, RESTORE_DAG, VERIFY_DAG, DRILL_DAG, RETENTION_DAG, WATCH_DAG):
         shutil.copy(PROJECT / "dags" / f"{name}.py", dags)
     _copy(dags, DAG, SHORT_DAG, "dagrun_timeout=timedelta(hours=20)", "dagrun_timeout=timedelta(seconds=6)")
     unscheduled = (dags / f"{SHORT_DAG}.py").read_text()
@@ -207,8 +210,9 @@ def _dags(folder: Path) -> Path:
 
 def _copy(dags: Path, original: str, copy: str, timeout: str, shorter: str) -> None:
     text = (dags / f"{original}.py").read_text()
-    assert text.count(timeout) == text.count(f'dag_id="{original}"') == 1
-    text = text.replace(timeout, shorter).replace(f'dag_id="{original}"', f'dag_id="{copy}"')
+    own = f'\n    dag_id="{original}"'  # not that of a run it triggers
+    assert text.count(timeout) == text.count(own) == 1
+    text = text.replace(timeout, shorter).replace(own, f'\n    dag_id="{copy}"')
     (dags / f"{copy}.py").write_text(text)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -105,7 +106,13 @@ def test_a_killed_extract_is_retried_in_the_same_snapshot(platform: Platform, fi
     assert platform.store.keys("staging/") == []
 
 
-def test_a_killed_holder_fails_the_run_and_the_next_one_is_clean(platform: Platform, first_run: str) -> None:
+def runs_after(platform: Platform, run_id: str) -> list[dict[str, Any]]:
+    """The runs that a run has started as fresh attempts."""
+    runs = platform.api.api("GET", f"/api/v2/dags/{DAG}/dagRuns", limit=100)["dag_runs"]
+    return [run for run in runs if (run["conf"] or {}).get("fresh_attempt_of") == run_id]
+
+
+def test_a_killed_holder_costs_one_fresh_attempt_which_is_clean(platform: Platform, first_run: str) -> None:
     before = platform.documents()
     run_id = platform.api.trigger(DAG)
     wait_for("an extract", lambda: session(platform, "a.query like 'copy %' and a.state = 'active'"))
@@ -114,9 +121,23 @@ def test_a_killed_holder_fails_the_run_and_the_next_one_is_clean(platform: Platf
     (row,) = wait_for("a failed row", lambda: [row for row in platform.history(run_id) if row["status"] == "failed"])
     assert "hint:" in row["error_message"]
     assert platform.documents() == before
-    again = platform.api.trigger(DAG)
-    assert platform.finish(DAG, again) == "success"
+    (again,) = wait_for("a fresh attempt", lambda: runs_after(platform, run_id))
+    assert platform.finish(DAG, again["dag_run_id"]) == "success"
     assert len(platform.documents()) == len(before) + 1
+    (row,) = platform.history(again["dag_run_id"])
+    assert (row["status"], row["backup_type"]) == ("success", "manual")
+    assert platform.states(DAG, again["dag_run_id"])["start_again"] == "skipped"
+
+
+def test_a_lost_fresh_attempt_is_not_followed_by_another(platform: Platform, first_run: str) -> None:
+    run_id = platform.api.trigger(DAG, {"fresh_attempt_of": first_run, "backup_type": "scheduled"})
+    wait_for("an extract", lambda: session(platform, "a.query like 'copy %' and a.state = 'active'"))
+    platform.kill_task(DAG, run_id, "hold_snapshot")
+    assert platform.finish(DAG, run_id) == "failed"
+    assert platform.states(DAG, run_id)["start_again"] == "skipped"
+    assert runs_after(platform, run_id) == []
+    (row,) = wait_for("a failed row", lambda: [row for row in platform.history(run_id) if row["status"] == "failed"])
+    assert row["backup_type"] == "scheduled"
 
 
 def test_a_run_that_times_out_is_recorded_as_failed(platform: Platform, first_run: str) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Literal
 
 import pytest
 
+from include.disaster_recovery.backup_record import Verification, verification_tags
 from include.disaster_recovery.errors import RestoreRefused
 from include.disaster_recovery.postgres.restore import staging
+from include.disaster_recovery.s3.tags import merge_tags
 from include.disaster_recovery.steps.finding import find_backup
+from tests.support.faulty_wire import FaultyWire, refuse
 from tests.support.restore_rig import RestoreRig
 from tests.support.rig import Rig
 
@@ -44,6 +50,59 @@ def test_latest_is_the_newest_by_the_moment_in_its_name(bucket: RestoreRig):
     bucket.store.put("backups/collabhunts-backup-2026-02-01T00-00-00-000Z.json.zst", b"newest by name")
     bucket.store.put(f"backups/{NAMES[0]}", b"newest by its time in the bucket")
     assert find_backup(bucket.store, bucket.settings, "latest").key.endswith("2026-02-01T00-00-00-000Z.json.zst")
+
+
+def tag(rig: RestoreRig, at: int, state: Literal["valid", "invalid"], finding: str = "") -> None:
+    verdict = Verification(state=state, depth="full", at=datetime(2026, 1, 1, tzinfo=timezone.utc), finding=finding)
+    merge_tags(rig.store, f"backups/{NAMES[at]}", verification_tags(verdict))
+
+
+def latest(rig: RestoreRig) -> str:
+    return find_backup(rig.store, rig.settings, "latest").key.removeprefix("backups/")
+
+
+def test_latest_is_the_newest_that_was_found_valid(bucket: RestoreRig, caplog: pytest.LogCaptureFixture):
+    tag(bucket, 7, "invalid", "table messages, fragment 1 of 2: SHA-256 differs")
+    tag(bucket, 5, "valid")
+    tag(bucket, 4, "valid")
+    assert latest(bucket) == NAMES[5]
+    assert f"the newer backups/{NAMES[7]} is passed over, it is invalid: table messages_ fragment 1 of 2" in caplog.text
+    assert f"the newer backups/{NAMES[6]} is passed over, it was never verified" in caplog.text
+    assert NAMES[4] not in caplog.text
+
+
+def test_latest_is_the_newest_not_invalid_where_none_was_found_valid(
+    bucket: RestoreRig, caplog: pytest.LogCaptureFixture
+):
+    tag(bucket, 7, "invalid", "cut short")
+    assert latest(bucket) == NAMES[6]
+    assert f"latest is backups/{NAMES[6]}: nobody has verified it" in caplog.text
+    assert f"the newer backups/{NAMES[7]} is passed over, it is invalid: cut short" in caplog.text
+
+
+def test_latest_of_nothing_but_invalid_backups_is_refused_and_a_key_is_not(bucket: RestoreRig):
+    for at in range(len(NAMES)):
+        tag(bucket, at, "invalid", "cut short")
+    with no_side_effect(bucket), pytest.raises(RestoreRefused, match="none of the 8 backups below s3://") as caught:
+        bucket.plan(backup_key="latest")
+    assert "run collabhunts_verify with depth full" in caught.value.hint
+    assert find_backup(bucket.store, bucket.settings, NAMES[7]).key == f"backups/{NAMES[7]}"
+
+
+def test_latest_without_the_right_to_read_tags_is_the_newest(
+    bucket: RestoreRig, wire: FaultyWire, caplog: pytest.LogCaptureFixture
+):
+    tag(bucket, 5, "valid")
+    wire.before = lambda exchange: refuse(exchange) if "tagging" in exchange.path else None
+    denied = replace(bucket, store=replace(bucket.store, client=wire.client()))
+    assert latest(denied) == NAMES[7]
+    assert caplog.text.count("nothing is known of the backups' verdicts: GET tags of") == 1
+
+
+def test_many_that_are_passed_over_are_counted(bucket: RestoreRig, caplog: pytest.LogCaptureFixture):
+    tag(bucket, 0, "valid")
+    assert latest(bucket) == NAMES[0]
+    assert "7 newer ones are passed over" in caplog.text
 
 
 def test_unknown_backup_names_the_five_nearest(bucket: RestoreRig):

@@ -18,6 +18,7 @@ import pytest
 from include.demo.stack.airflow_client import TaskStatus
 from include.demo.stack.errors import AirflowApiError, ProcessFailed, StackError
 from include.demo.stack.stack import Stack
+from include.disaster_recovery.postgres import scratch
 
 # A shell starts background jobs with SIGINT ignored, and children inherit that.
 HEED_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -77,6 +78,10 @@ def test_it_comes_up_with_its_connections(tmp_path: Path) -> None:
         database, bucket = variables["AIRFLOW_CONN_COLLABHUNTS_DB"], variables["AIRFLOW_CONN_COLLABHUNTS_S3"]
         assert (database["conn_type"], database["login"], database["schema"]) == ("postgres", "postgres", "collabhunts")
         assert database["extra"] == {"sslmode": "require"}
+        drills = variables["AIRFLOW_CONN_COLLABHUNTS_DRILL_DB"]
+        assert (drills["login"], drills["schema"], drills["port"]) == ("postgres", "postgres", stack.postgres.port)
+        with psycopg.connect(stack.postgres.dsn("postgres", "postgres", drills["password"]), autocommit=True) as server:
+            scratch.require_rights(server, "collabhunts_drill_db", ["postgres"])
         assert bucket["extra"] == {"region_name": stack.s3.region, "endpoint_url": stack.s3.endpoint_url}
         dsn = stack.postgres.dsn("collabhunts", "postgres", database["password"], sslmode="require")
         with psycopg.connect(dsn) as connection:

@@ -224,3 +224,9 @@ def test_settings_cannot_be_changed_afterwards():
 def test_the_supabase_folder_is_relative_to_the_project_or_absolute(file: Path, tmp_path: Path):
     assert Settings().supabase_folder() == PROJECT_ROOT / "include" / "supabase"
     assert load(file, {"supabase": {"folder": str(tmp_path)}}).supabase_folder() == tmp_path
+
+
+def test_weekly_drills_ask_for_a_patient_watch(file: Path):
+    assert "every drill would be late" in refused(file, {"drill": {"every": "week"}})
+    assert load(file, {"drill": {"every": "week"}, "watch": {"unproven_hours": 192}}).drill.every == "week"
+    assert load(file, {"drill": {"every": "week"}, "watch": {"unproven_hours": None}}).watch.unproven_hours is None

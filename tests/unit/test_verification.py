@@ -1,12 +1,25 @@
 import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
+from include.disaster_recovery.model import Verdict
 from include.disaster_recovery.stream.codec import stored_frame
-from include.disaster_recovery.verification import check_counts, check_rows, check_skeleton, places
+from include.disaster_recovery.verification import (
+    Known,
+    check_counts,
+    check_manifest,
+    check_record,
+    check_rows,
+    check_skeleton,
+    is_of_key,
+    places,
+    standing,
+)
 from tests.support.documents import MIXED, build_document
 
+NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 BUILT = build_document(MIXED)
 MANIFEST = BUILT.manifest
 
@@ -95,3 +108,96 @@ def test_places_account_for_every_byte_up_to_the_manifest(compression):
             at += place.entry.length
     assert place.label == "the manifest"
     assert built.data.find(b'"format"') in {at + 1, -1}
+
+
+def test_nothing_on_record_is_no_finding():
+    nothing = Known(where="nowhere")
+    assert check_record(nothing, size=1, checksum="a", sse=None) == []
+    assert check_manifest(nothing, MANIFEST, "0" * 64) == []
+
+
+def test_what_is_on_record_is_compared():
+    known = Known(where="the history", size=5, checksum="crc64nvme:a", sse="AES256")
+    assert check_record(known, size=5, checksum="crc64nvme:a", sse="AES256") == []
+    assert check_record(known, size=5, checksum=None, sse="AES256") == []  # the server keeps none
+    assert check_record(known, size=4, checksum="crc64nvme:b", sse=None) == [
+        "the object has 4 bytes, the history says 5",
+        "the checksum is crc64nvme:b, the history says crc64nvme:a",
+        "the object is encrypted with None, it was to be written with AES256",
+    ]
+
+
+def test_another_manifest_is_one_finding_and_not_one_for_each_table():
+    known = Known(where="the history", manifest_sha256="0" * 64, row_counts={"profiles": 7})
+    (finding,) = check_manifest(known, MANIFEST, "1" * 64)
+    assert "the history has another SHA-256" in finding
+    assert len(check_manifest(known, MANIFEST, "0" * 64)) == len(MANIFEST.tables)
+
+
+@pytest.mark.parametrize(
+    "created_at, same",
+    [
+        ("2025-12-07T18:33:07.123456+00:00", True),
+        ("2025-12-07T19:33:07.123+01:00", True),
+        ("2025-12-07T18:33:07.124+00:00", False),
+        ("yesterday", False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_a_document_is_of_the_key_it_was_opened_under(created_at: object, same: bool):
+    for suffix in ("", ".gz", ".zst"):
+        key = f"backups/collabhunts-backup-2025-12-07T18-33-07-123Z.json{suffix}"
+        assert is_of_key(key, {"created_at": created_at}) is same
+    assert not is_of_key("backups/collabhunts-backup-2025-12-07T18-33-07-123Z.json", {})
+
+
+def verdict(state: str, depth: str, minutes: int = 0) -> Verdict:
+    return Verdict.model_validate(
+        {
+            "valid": state == "valid",
+            "state": state,
+            "depth": depth,
+            "checked_at": NOON + timedelta(minutes=minutes),
+            "size": 1,
+            "tables": 1,
+            "rows": 1,
+            "fragments": 1,
+            "checksum": None,
+            "findings": [],
+            "warnings": [],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "earlier, later, is_replaced",
+    [
+        (("valid", "full"), ("valid", "quick"), False),
+        (("invalid", "full"), ("valid", "quick"), False),
+        (("valid", "full"), ("invalid", "quick"), True),
+        (("valid", "full"), ("valid", "full"), True),
+        (("invalid", "full"), ("valid", "full"), True),
+        (("valid", "quick"), ("valid", "quick"), True),
+        (("invalid", "quick"), ("valid", "quick"), True),
+        (("valid", "full"), ("missing", "quick"), True),
+        (("missing", "quick"), ("valid", "quick"), True),
+    ],
+)
+def test_which_verdict_stands(earlier: tuple[str, str], later: tuple[str, str], is_replaced: bool):
+    first, second = verdict(*earlier), verdict(*later, minutes=5)
+    found = standing(first, second)
+    assert found == (second if is_replaced else first.model_copy(update={"quick_checked_at": second.checked_at}))
+    assert standing(None, second) == second
+
+
+def test_a_verdict_of_the_first_release_is_that_of_a_full_reading():
+    new = verdict("valid", "full").to_json()
+    old = {name: value for name, value in new.items() if name not in ("state", "depth", "quick_checked_at")}
+    assert Verdict.model_validate(old) == verdict("valid", "full")
+    assert Verdict.model_validate({**old, "valid": False}).state == "invalid"
+
+
+def test_a_verdict_that_contradicts_itself_is_none():
+    with pytest.raises(ValueError, match="valid is True, state is 'missing'"):
+        Verdict.model_validate({**verdict("missing", "quick").to_json(), "valid": True})

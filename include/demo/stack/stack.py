@@ -25,6 +25,7 @@ from include.demo.stack.secret_files import remembered_secret
 from include.demo.stack.signals import exit_on_sigterm, uninterrupted
 
 OWNER = "postgres"
+MAINTENANCE = "postgres"  # the database that every server has
 
 
 def _silent(line: str) -> None:
@@ -111,9 +112,13 @@ class Stack:
         return remembered_secret(self.folder / "owner.password")
 
     def connections(self) -> dict[str, str]:
-        """The AIRFLOW_CONN_* variables of collabhunts_db (role postgres) and collabhunts_s3 (identity writer)."""
+        """The AIRFLOW_CONN_* variables: databases as the role postgres, collabhunts_s3 with the identity writer.
+
+        Drills make their scratch databases on the same server: a second one would only cost memory here.
+        """
         return {
             "AIRFLOW_CONN_COLLABHUNTS_DB": self.connection_to(self.database),
+            "AIRFLOW_CONN_COLLABHUNTS_DRILL_DB": self.connection_to(MAINTENANCE),
             "AIRFLOW_CONN_COLLABHUNTS_S3": s3_connection(self.s3),
         }
 

@@ -1,10 +1,13 @@
 """The tasks of `collabhunts_backup`: JSON in, one step of the backup, JSON out (XCom carries JSON)."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowSkipException
 
+from include.disaster_recovery.errors import SnapshotStarved
 from include.disaster_recovery.model import (
     AssembledDocument,
     BackupRun,
@@ -29,8 +32,10 @@ from include.disaster_recovery.steps.backup import (
 )
 from include.disaster_recovery.steps.backup import preflight as preflight_step
 
+log = logging.getLogger(__name__)
+
 Json = dict[str, Any]
-HOLDER = "hold_snapshot"
+HOLDER, STARVED = "hold_snapshot", "starved"
 READERS = ["extract", "describe_schema"]  # tasks that read inside the held snapshot
 
 
@@ -58,14 +63,34 @@ def open_backup() -> Json:
 def hold_snapshot() -> Json:
     """Export a snapshot and hold it until every reader has ended."""
     ti = get_current_context()["ti"]
-    with source() as connection:
-        held = holding.hold_snapshot(
-            connection,
-            settings(),
-            publish=lambda snapshot: ti.xcom_push(key="snapshot", value=snapshot.to_json()),
-            task_states=context.task_states(ti, READERS),
-        )
+    try:
+        with source() as connection:
+            held = holding.hold_snapshot(
+                connection,
+                settings(),
+                publish=lambda snapshot: ti.xcom_push(key="snapshot", value=snapshot.to_json()),
+                task_states=context.task_states(ti, READERS),
+            )
+    except SnapshotStarved:
+        ti.xcom_push(key=STARVED, value=True)  # a fresh attempt would starve too
+        raise
     return held.to_json()
+
+
+def skip_unless_snapshot_lost(airflow: Mapping[str, Any]) -> None:
+    """Let a run whose snapshot was lost have one fresh attempt; a fresh attempt gets none.
+
+    Raises:
+        AirflowSkipException: nothing was lost, or another attempt would not help.
+    """
+    ti, conf = airflow["ti"], airflow["dag_run"].conf or {}
+    if context.task_states(ti, [HOLDER])().get(HOLDER) != "failed":
+        raise AirflowSkipException("the snapshot was not lost")
+    if ti.xcom_pull(task_ids=HOLDER, key=STARVED):
+        raise AirflowSkipException("the snapshot was not lost: the other tasks never got a slot")
+    if conf.get(context.ATTEMPT_OF):
+        raise AirflowSkipException(f"this is the fresh attempt of {conf[context.ATTEMPT_OF]} already")
+    log.warning("the snapshot is lost: one fresh backup is started by itself")
 
 
 def plan_extracts() -> list[Json]:

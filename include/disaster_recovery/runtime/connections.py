@@ -18,7 +18,7 @@ from include.disaster_recovery.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
-SOURCE, STORE = "collabhunts_db", "collabhunts_s3"
+SOURCE, STORE, DRILL = "collabhunts_db", "collabhunts_s3", "collabhunts_drill_db"
 POSTGRES_TYPES = {"postgres", "postgresql"}
 LIBPQ_EXTRA = {
     "sslmode",
@@ -83,22 +83,22 @@ def source() -> Connection:
     return connect(source_parameters(), name=SOURCE, application="collabhunts_backup")
 
 
-def target(conn_id: str) -> Connection:
-    """A session on the database to restore into.
+def target(conn_id: str, database: str | None = None) -> Connection:
+    """A session on the database to restore into: the connection's own, or another one of its server.
 
     Raises:
         SettingsError, DatabaseUnavailable: the connection is missing, of another type, or refused.
     """
-    return connect(_target_parameters(conn_id), name=conn_id, application="collabhunts_restore")
+    return connect(_target_parameters(conn_id, database), name=conn_id, application="collabhunts_restore")
 
 
-def target_text(conn_id: str) -> str:
+def target_text(conn_id: str, database: str | None = None) -> str:
     """host:port/database of a target, for people.
 
     Raises:
         SettingsError: the Airflow connection is missing, or of another type.
     """
-    named = _target_parameters(conn_id)
+    named = _target_parameters(conn_id, database)
     return f"{named.get('host', 'localhost')}:{named.get('port', '5432')}/{named.get('dbname', '')}"
 
 
@@ -119,7 +119,7 @@ def is_source(connection: Connection, conn_id: str) -> bool:
         return False
 
 
-def _target_parameters(conn_id: str) -> dict[str, str]:
+def _target_parameters(conn_id: str, database: str | None) -> dict[str, str]:
     try:
         connection = _connection(conn_id)
     except SettingsError as error:
@@ -129,14 +129,15 @@ def _target_parameters(conn_id: str) -> dict[str, str]:
             f"target_conn_id is {conn_id}: that Airflow connection is of type {connection.conn_type}",
             hint="name a connection of type postgres",
         )
-    return libpq_parameters(connection)
+    return {**libpq_parameters(connection), **({"dbname": database} if database else {})}
 
 
-class _AllowedExtraHook(S3Hook):
-    """The provider's hook over a connection of which only the allow-list of extras is passed on."""
+class AllowedExtra:
+    """Mixed into the provider's hooks: of a connection's extra only the allow-list is passed on."""
 
     @classmethod
     def get_connection(cls, conn_id: str) -> AirflowConnection:
+        """The connection, without what is not listed above."""
         connection = _connection(conn_id)
         extra = connection.extra_dejson
         if ignored := sorted(set(extra) - AWS_EXTRA):
@@ -151,15 +152,27 @@ class _AllowedExtraHook(S3Hook):
         )
 
 
-def store() -> Store:
+class _AllowedExtraHook(AllowedExtra, S3Hook):
+    """The provider's hook for S3."""
+
+
+def region_of(conn_id: str, wanted: str | None) -> str | None:
+    """The region of the settings, else the connection's, else `AWS_REGION`.
+
+    Raises:
+        SettingsError: the Airflow connection is missing.
+    """
+    return wanted or _connection(conn_id).extra_dejson.get("region_name") or os.environ.get("AWS_REGION")
+
+
+def store(config: Config = AWS_CONFIG) -> Store:
     """The bucket of the settings.
 
     Raises:
         SettingsError: the Airflow connection is missing.
     """
     wanted = settings().s3
-    region = wanted.region or _connection(STORE).extra_dejson.get("region_name") or os.environ.get("AWS_REGION")
-    hook = _AllowedExtraHook(aws_conn_id=STORE, region_name=region, config=AWS_CONFIG)
+    hook = _AllowedExtraHook(aws_conn_id=STORE, region_name=region_of(STORE, wanted.region), config=config)
     return Store(
         client=hook.get_conn(),
         bucket=wanted.bucket,

@@ -16,10 +16,21 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
+ATTEMPT_OF, ATTEMPT_TYPE = "fresh_attempt_of", "backup_type"  # in the conf of a run that another one has started
+
+
 def backup_type(dag_run: Any) -> BackupType:
-    """`manual` for a run that somebody, or a restore, triggered; else `scheduled`."""
+    """`manual` for a run that somebody, or a restore, triggered; else `scheduled`. A fresh attempt is as the first."""
+    conf = dag_run.conf or {}
+    if conf.get(ATTEMPT_OF):
+        return "scheduled" if conf.get(ATTEMPT_TYPE) == "scheduled" else "manual"
+    return "manual" if is_by_hand(dag_run) else "scheduled"
+
+
+def is_by_hand(dag_run: Any) -> bool:
+    """Whether somebody, or another DAG, has triggered the run."""
     kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
-    return "manual" if kind in {"manual", "operator_triggered"} else "scheduled"
+    return kind in {"manual", "operator_triggered"}
 
 
 def triggered_by(dag_run: Any) -> str | None:

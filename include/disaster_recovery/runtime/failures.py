@@ -4,18 +4,22 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from include.disaster_recovery.errors import DisasterRecoveryError
+from include.disaster_recovery.errors import BackupLate, DisasterRecoveryError
 from include.disaster_recovery.history import catalog
+from include.disaster_recovery.runtime import metrics
+from include.disaster_recovery.runtime.alerts import raise_alert
 from include.disaster_recovery.runtime.connections import source
 from include.disaster_recovery.runtime.context import backup_type, triggered_by
+from include.disaster_recovery.runtime.incident_of import incident_of, page_of
 
 log = logging.getLogger(__name__)
 
+BACKUP_DAG, RUN = "collabhunts_backup", "run of collabhunts_backup"
 TIMED_OUT = "timed_out"  # the reason Airflow gives where dagrun_timeout has struck
 
 
 def record_failure(context: Mapping[str, Any]) -> None:
-    """Callback of failed tasks and failed runs: the run's history row says `failed`.
+    """Callback of failed tasks and failed runs of the backup: the run's history row says `failed`, the alarm is raised.
 
     The first error of a run is kept, but for a time-out of the run: that is the cause of whatever its tasks said.
 
@@ -26,6 +30,7 @@ def record_failure(context: Mapping[str, Any]) -> None:
     error = _one_line(context.get("exception") or _run_reason(context), context)
     try:
         with source() as connection:
+            catalog.ensure_table(connection)  # the very first backup may fail before it has made it
             closed = catalog.close_failed(connection, dag_run.run_id, error)
             if not closed and context.get("reason") == TIMED_OUT:
                 catalog.explain_failed(connection, dag_run.run_id, error)
@@ -41,12 +46,44 @@ def record_failure(context: Mapping[str, Any]) -> None:
         log.exception("the failure of run %s could not be written to backup_history: %s", dag_run.run_id, error)
     else:
         log.error("backup run %s failed: %s", dag_run.run_id, error)
+    if _alert(context, error):
+        metrics.push({"BackupSucceeded": 0})
 
 
 def log_failure(context: Mapping[str, Any]) -> None:
-    """Callback of failed restores: one line in the log. The history holds backups, a restore leaves nothing in it."""
+    """Callback of all other DAGs: one line in the log, and the alarm. The history holds backups, not their runs."""
     error = _one_line(context.get("exception") or _run_reason(context), context)
-    log.error("restore run %s failed: %s", context["dag_run"].run_id, error)
+    log.error("run %s of %s failed: %s", _run_id(context), _dag_id(context), error)
+    _alert(context, error)
+
+
+def deadline_missed(context: Mapping[str, Any]) -> None:
+    """Callback of the backup's deadline: its run is still at work, or still waiting."""
+    run_id = _run_id(context)
+    fact = f"the run {run_id} has not ended in the time it should take"
+    raise_alert("backup-late", RUN, fact, link=page_of(BACKUP_DAG, run_id, None))
+
+
+def _alert(context: Mapping[str, Any], error: str) -> bool:
+    """Raise the alarm of a failure, if it is one that people should hear of; whether it was."""
+    if isinstance(context.get("exception"), BackupLate):  # the watch has told what it has found before it failed of it
+        return False
+    found = incident_of(context, _dag_id(context), _run_id(context), timed_out=context.get("reason") == TIMED_OUT)
+    if found is None:
+        return False
+    raise_alert(found.kind, found.subject, f"run {_run_id(context)}: {error}", link=found.link)
+    return True
+
+
+def _dag_id(context: Mapping[str, Any]) -> str:
+    return str(getattr(context.get("dag_run"), "dag_id", None) or getattr(context.get("dag"), "dag_id", "unknown"))
+
+
+def _run_id(context: Mapping[str, Any]) -> str:
+    """A deadline's context has the run as a mapping, and a run without tasks only its id."""
+    run = context.get("dag_run")
+    found = run.get("dag_run_id") or run.get("run_id") if isinstance(run, Mapping) else getattr(run, "run_id", None)
+    return str(found or context.get("run_id") or "unknown")
 
 
 def _one_line(error: object, context: Mapping[str, Any]) -> str:

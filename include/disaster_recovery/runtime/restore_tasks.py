@@ -21,6 +21,7 @@ from include.disaster_recovery.restore_model import (
     TableDiff,
 )
 from include.disaster_recovery.runtime import approval, context
+from include.disaster_recovery.runtime.alerts import all_clear
 from include.disaster_recovery.runtime.connections import is_source, settings, store, target, target_text
 from include.disaster_recovery.steps.restore import (
     applying,
@@ -66,28 +67,28 @@ def rebuild_schema(plan: Json) -> Json:
     """Create what the tables need, and the tables. A dry run does it as well, and rolls it back."""
     planned = RestorePlan.model_validate(plan)
     rebuild = rebuilding.rehearse_schema if planned.run.request.dry_run else rebuilding.rebuild_schema
-    with _session(planned) as connection:
+    with session(planned) as connection:
         return rebuild(connection, store(), planned).to_json()
 
 
 def load(plan: Json, unit: Json) -> Json:
     """Load one fragment."""
     planned = RestorePlan.model_validate(plan)
-    with _session(planned) as connection:
+    with session(planned) as connection:
         return loading.load(connection, store(), planned, LoadUnit.model_validate(unit)).to_json()
 
 
 def check_staging(plan: Json) -> list[Json]:
     """Hold what was loaded against the manifest."""
     planned = RestorePlan.model_validate(plan)
-    with _session(planned) as connection:
+    with session(planned) as connection:
         return [table.to_json() for table in checking.check_staging(connection, planned)]
 
 
 def diff(plan: Json) -> list[Json]:
     """Count what would change; pushes how an approver is asked."""
     planned, ti = RestorePlan.model_validate(plan), get_current_context()["ti"]
-    with _session(planned) as connection:
+    with session(planned) as connection:
         diffs = diffing.diff(connection, planned)
     ti.xcom_push(key="subject", value=approval.subject(planned))
     ti.xcom_push(key="body", value=approval.body(planned, diffs))
@@ -125,7 +126,7 @@ def apply(plan: Json, diffed: Iterable[Json]) -> list[Json]:
     approved = [TableDiff.model_validate(each) for each in diffed] if approval.is_needed(planned) else None
     if approved is not None:
         log.info("approved by %s", _approver())
-    with _session(planned) as connection:
+    with session(planned) as connection:
         return [each.to_json() for each in applying.apply(connection, store(), planned, approved)]
 
 
@@ -135,22 +136,35 @@ def compare(plan: Json, staged: Iterable[Json], applied: Iterable[Json]) -> Json
     Raises:
         ComparisonFailed: it is not.
     """
+    report = compared(plan, staged, applied, approved_by=_approver())
+    get_current_context()["ti"].xcom_push(key="report", value=report.to_json())
+    _keep(report)
+    comparing.require_equal(report)
+    all_clear("restore-failed", report.run.request.target_conn_id, f"{report.run.key} is restored and compared")
+    return counted(report)
+
+
+def compared(
+    plan: Json, staged: Iterable[Json], applied: Iterable[Json], *, approved_by: str | None = None
+) -> RestoreReport:
+    """Hold the target against the backup, whatever comes out."""
     planned = RestorePlan.model_validate(plan)
-    with _session(planned) as connection:
-        report = comparing.compare(
+    with session(planned) as connection:
+        return comparing.compare(
             connection,
             store(),
             planned,
             [StagedTable.model_validate(each) for each in staged],
             [TableDiff.model_validate(each) for each in applied],
-            approved_by=_approver(),
+            approved_by=approved_by,
             skipped_objects=ledger.skipped(connection, planned.run.staging_schema),
             started_at=planned.run.opened_at,
             now=context.now,
         )
-    get_current_context()["ti"].xcom_push(key="report", value=report.to_json())
-    _keep(report)
-    comparing.require_equal(report)
+
+
+def counted(report: RestoreReport) -> Json:
+    """How many checks have each outcome."""
     return {outcome: len(report.subjects(outcome)) for outcome in OUTCOMES}
 
 
@@ -169,7 +183,7 @@ def cleanup() -> None:
         log.info("the restore was never opened: there is nothing to remove")
         return
     planned = RestorePlan.model_validate(plan)
-    with _session(planned) as connection:
+    with session(planned) as connection:
         cleaning.clean_up(connection, store(), settings(), planned.run)
 
 
@@ -184,8 +198,9 @@ def _request(params: Mapping[str, Any]) -> RestoreRequest:
         ) from None
 
 
-def _session(plan: RestorePlan) -> Connection:
-    return target(plan.run.request.target_conn_id)
+def session(plan: RestorePlan) -> Connection:
+    """A session on the target of a plan: in a drill, its scratch database."""
+    return target(plan.run.request.target_conn_id, plan.run.database)
 
 
 def _approver() -> str | None:

@@ -4,7 +4,16 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk import (  # type: ignore[attr-defined]
+    Asset,
+    DeadlineAlert,
+    DeadlineReference,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    SyncCallback,
+)
 
 from include.disaster_recovery.errors import PermanentError
 
@@ -51,3 +60,21 @@ def run_failed(context: Any) -> None:
     from include.disaster_recovery.runtime.failures import log_failure
 
     log_failure(context)
+
+
+def late_after(interval: timedelta) -> Any:
+    """A deadline of the backup's runs, counted from when they were queued.
+
+    Its callback runs in a process of the executor, beside a run that may hang; it is named by its path.
+    """
+    callback = SyncCallback(f"{__name__}.{backup_deadline_missed.__name__}")
+    return DeadlineAlert(
+        name="late", reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=interval, callback=callback
+    )
+
+
+def backup_deadline_missed(context: Any) -> None:
+    """Callback of the deadline of `collabhunts_backup`: a run that is still at work, or still waiting."""
+    from include.disaster_recovery.runtime.failures import deadline_missed
+
+    deadline_missed(context)

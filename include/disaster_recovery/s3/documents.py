@@ -38,7 +38,8 @@ def read_manifest(store: Store, key: str, size: int) -> tuple[Manifest, str]:
         size: bytes of the object.
 
     Raises:
-        DocumentError: the document is truncated, foreign, damaged, contradicts itself or is of a newer version.
+        DocumentError: the document is truncated, foreign, damaged or contradicts itself.
+        NewerDocument: it is of a newer version.
         StoreRefused, StoreUnavailable: a request failed.
     """
     compression = compression_of(key)
@@ -81,7 +82,7 @@ def _reading(what: str) -> Iterator[None]:
     try:
         yield
     except DocumentError as error:
-        raise DocumentError(f"{what}: {error.fact}", hint=error.hint) from None
+        raise type(error)(f"{what}: {error.fact}", hint=error.hint) from None
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"{what}: {error}", hint="choose another backup key") from None
 

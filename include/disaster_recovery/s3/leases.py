@@ -1,13 +1,16 @@
 """Leases: while a restore reads a backup, an object beside it says so, and retention leaves the backup alone."""
 
 import json
+import re
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+from include.disaster_recovery.backup_key import is_backup_key
 from include.disaster_recovery.s3.store import Store
 
 FOLDER = "in-use/"
 LASTING = timedelta(days=7)  # a lease whose run was killed and never cleaned up stops counting then
+_RUN = re.compile(r"[0-9a-f]{16}")
 
 
 def lease_key(prefix: str, key: str, run_id: str) -> str:
@@ -54,6 +57,36 @@ def in_use(store: Store, prefix: str, now: datetime) -> set[str]:
         StoreRefused, StoreUnavailable: a request failed.
     """
     folder = f"{prefix}{FOLDER}"
-    heads = [head for lease in store.keys(folder) if (head := store.head(lease)) is not None]
-    live = [head.key for head in heads if now - head.modified < LASTING]
+    live = [lease for lease in store.keys(folder) if _is_live(store, lease, now)]
     return {prefix + key.removeprefix(folder).rpartition(".")[0] for key in live}
+
+
+def is_in_use(store: Store, prefix: str, key: str, now: datetime) -> bool:
+    """Whether some run is reading one backup at this moment.
+
+    Raises:
+        StoreRefused, StoreUnavailable: a request failed.
+    """
+    own = f"{prefix}{FOLDER}{key.removeprefix(prefix)}."
+    return any(_is_live(store, lease, now) for lease in store.keys(own))
+
+
+def left_behind(store: Store, prefix: str, now: datetime) -> list[str]:
+    """The leases that count no more: of runs that were killed and never cleaned up. Only ours, by their names.
+
+    Raises:
+        StoreRefused, StoreUnavailable: a request failed.
+    """
+    folder = f"{prefix}{FOLDER}"
+    ours = [lease for lease in store.keys(folder) if _is_lease(prefix, lease.removeprefix(folder))]
+    return [lease for lease in ours if not _is_live(store, lease, now)]
+
+
+def _is_live(store: Store, lease: str, now: datetime) -> bool:
+    head = store.head(lease)
+    return head is not None and now - head.modified < LASTING
+
+
+def _is_lease(prefix: str, name: str) -> bool:
+    backup, _, run = name.rpartition(".")
+    return is_backup_key(prefix, prefix + backup) and _RUN.fullmatch(run) is not None

@@ -4,10 +4,15 @@ Objects rather than tags: two writers of tags can undo each other, and a pin tha
 """
 
 import json
+import logging
 from datetime import datetime
 
+from include.disaster_recovery.backup_record import EXPIRED_TAG
 from include.disaster_recovery.errors import StoreRefused
 from include.disaster_recovery.s3.store import Store
+from include.disaster_recovery.s3.tags import merge_tags
+
+log = logging.getLogger(__name__)
 
 FOLDER = "pinned/"
 UNREADABLE = "a pin whose text cannot be read"
@@ -23,6 +28,8 @@ def pin_key(prefix: str, key: str) -> str:
 def pin(store: Store, prefix: str, key: str, *, reason: str, by: str | None, now: datetime) -> None:
     """Keep a backup until it is unpinned; a second pin replaces the first.
 
+    Retention may have tagged it and been stopped: the tag goes, or the bucket's own rule would delete what is pinned.
+
     Raises:
         StoreRefused: there is no such backup, or the pin cannot be written.
         StoreUnavailable: a request failed.
@@ -31,6 +38,10 @@ def pin(store: Store, prefix: str, key: str, *, reason: str, by: str | None, now
         raise StoreRefused(f"{key!r} does not exist and cannot be pinned", hint="list the backups, and name one")
     content = {"reason": reason[:LONGEST_REASON], "pinned_by": by, "pinned_at": now.isoformat()}
     store.put(pin_key(prefix, key), json.dumps(content, ensure_ascii=False).encode())
+    try:
+        merge_tags(store, key, {EXPIRED_TAG: None})
+    except StoreRefused as error:
+        log.warning("%s is pinned; whether it is tagged as expired could not be seen: %s", key, error.fact)
 
 
 def unpin(store: Store, prefix: str, key: str) -> None:
@@ -40,6 +51,15 @@ def unpin(store: Store, prefix: str, key: str) -> None:
         StoreRefused, StoreUnavailable: the request failed.
     """
     store.delete([pin_key(prefix, key)])
+
+
+def is_pinned(store: Store, prefix: str, key: str) -> bool:
+    """Whether one backup is pinned at this moment.
+
+    Raises:
+        StoreRefused, StoreUnavailable: the request failed.
+    """
+    return store.head(pin_key(prefix, key)) is not None
 
 
 def pinned(store: Store, prefix: str) -> dict[str, str]:

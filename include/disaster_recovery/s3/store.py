@@ -24,7 +24,10 @@ DELETE_LIMIT = 1000  # keys of one DeleteObjects request, Amazon S3 API referenc
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """What the bucket says of an object. `checksum` is its full-object CRC64NVME in base64, where there is one."""
+    """What the bucket says of an object. `checksum` is its full-object CRC64NVME in base64, where there is one.
+
+    `locked_until` and `has_legal_hold` are of Object Lock, as far as the key may see them.
+    """
 
     key: str
     size: int
@@ -32,6 +35,8 @@ class StoredObject:
     metadata: dict[str, str]
     sse: str | None
     checksum: str | None
+    locked_until: datetime | None = None
+    has_legal_hold: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +80,8 @@ class Store:
             metadata=answer.get("Metadata", {}),
             sse=answer.get("ServerSideEncryption"),
             checksum=answer.get("ChecksumCRC64NVME"),
+            locked_until=answer.get("ObjectLockRetainUntilDate"),
+            has_legal_hold=answer.get("ObjectLockLegalHoldStatus") == "ON",
         )
 
     def put(self, key: str, data: bytes, *, content_type: str = "application/json") -> None:

@@ -120,12 +120,16 @@ class AuthTable:
                     attempts, sql.SQL("ADD CONSTRAINT {} {} ({})").format(sql.Identifier(key.name), kind, columns)
                 )
 
-    def add_details(self, attempts: Attempts) -> None:
-        """Foreign keys, checks, further indexes, comments, row-level security."""
+    def add_foreign_keys(self, attempts: Attempts) -> None:
+        """Foreign keys, which hold only when the rows of both tables are there."""
         for each in self.described.constraints:
             if each.kind == "foreign key":
                 self._foreign_key(attempts, each)
-            elif each.kind == "check":
+
+    def add_details(self, attempts: Attempts) -> None:
+        """Checks, further indexes, comments, row-level security."""
+        for each in self.described.constraints:
+            if each.kind == "check":
                 inner = each.definition.removeprefix("CHECK (").removesuffix(")")
                 change = sql.SQL("ADD CONSTRAINT {} CHECK ").format(sql.Identifier(each.name))
                 self._with_expression(attempts, f"check {each.name} of {self.name}", change, inner)

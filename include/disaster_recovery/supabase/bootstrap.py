@@ -55,7 +55,7 @@ def fill_schemas(attempts: Attempts, section: Mapping[str, Any], created: Sequen
     Raises:
         RebuildFailed, DatabaseUnavailable: the target refused, or the description is malformed.
     """
-    tables = [AuthTable(name, described) for name, described in section["tables"].items() if _schema(name) in created]
+    tables = _tables(section, created)
     for phase in (AuthTable.create, AuthTable.add_keys, AuthTable.add_details):
         for table in tables:
             phase(table, attempts)
@@ -66,6 +66,20 @@ def fill_schemas(attempts: Attempts, section: Mapping[str, Any], created: Sequen
         _finish_storage(attempts)
     for table in tables:
         table.give_away(attempts)
+
+
+def tie_schemas(attempts: Attempts, section: Mapping[str, Any], created: Sequence[str]) -> None:
+    """Add the foreign keys of the tables made for auth: behind the rows, which are loaded in any order.
+
+    Raises:
+        RebuildFailed, DatabaseUnavailable: the rows do not hold to one, or the target refused.
+    """
+    for table in _tables(section, created):
+        table.add_foreign_keys(attempts)
+
+
+def _tables(section: Mapping[str, Any], created: Sequence[str]) -> list[AuthTable]:
+    return [AuthTable(name, described) for name, described in section["tables"].items() if _schema(name) in created]
 
 
 def _finish_storage(attempts: Attempts) -> None:

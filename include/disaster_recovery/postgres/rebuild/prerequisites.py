@@ -91,6 +91,16 @@ def create_extensions(attempts: Attempts, extensions: Sequence[Mapping[str, Any]
     return created, schemas
 
 
+def missing_extensions(connection: Connection, wanted: Sequence[str]) -> list[str]:
+    """Those that are not available on this server.
+
+    Raises:
+        RebuildFailed, DatabaseUnavailable: the server refused to tell.
+    """
+    available = _requirements(connection)
+    return [name for name in wanted if name not in available]
+
+
 def _requirements(connection: Connection) -> dict[str, list[str]]:
     """Every extension available, and what it requires."""
     with rebuilding("available extensions"):

@@ -58,6 +58,7 @@ class Created:
         before: the schemas that existed.
         privileges: statements that put default privileges back.
         roles, schemas, extensions: created, in order.
+        stand_ins: those of the schemas that stand in for Supabase's own.
     """
 
     before: dict[str, SchemaState]
@@ -65,6 +66,7 @@ class Created:
     roles: list[str] = field(default_factory=list)
     schemas: list[str] = field(default_factory=list)
     extensions: list[str] = field(default_factory=list)
+    stand_ins: list[str] = field(default_factory=list)
 
     def undo(self, connection: Connection, covered: Sequence[str]) -> list[str]:
         """The statements that remove it all, in the order they are to be run; names are quoted by the server or libpq.

@@ -21,7 +21,8 @@ _APPLIED = (
 )
 _UNDO = "create table {schema}.undo (position int generated always as identity primary key, statement text not null)"
 _SKIPPED = "create table {schema}.skipped (position int generated always as identity primary key, line text not null)"
-TABLES = (_LOADED, _APPLIED, _UNDO, _SKIPPED)
+_STAND_INS = "create table {schema}.stand_ins (name text primary key)"
+TABLES = (_LOADED, _APPLIED, _UNDO, _SKIPPED, _STAND_INS)
 
 
 def begin_load(connection: Connection, run: RestoreRun, table: str, part: int) -> LoadedFragment | None:
@@ -113,6 +114,25 @@ def skipped(connection: Connection, schema: str) -> list[str]:
         return [str(line) for (line,) in connection.execute(query).fetchall()]
 
 
+def record_stand_ins(connection: Connection, schema: str, names: Sequence[str]) -> None:
+    """Note the schemas made in Supabase's stead, inside the transaction that makes them: they are finished later."""
+    for each in names:
+        connection.execute(
+            sql.SQL("insert into {} values ({})").format(sql.Identifier(schema, "stand_ins"), sql.Literal(each))
+        )
+
+
+def stand_ins(connection: Connection, schema: str) -> list[str]:
+    """The schemas that the rebuild of a restore has made in Supabase's stead.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the target refused.
+    """
+    with restoring("the schemas made by the rebuild cannot be read"):
+        query = sql.SQL("select name from {} order by name").format(sql.Identifier(schema, "stand_ins"))
+        return [str(name) for (name,) in connection.execute(query).fetchall()]
+
+
 def undo(connection: Connection, schema: str) -> int:
     """Undo what a restore has created in vain, the last first, in one transaction; returns how many statements.
 
@@ -126,4 +146,5 @@ def undo(connection: Connection, schema: str) -> int:
             connection.execute(str(each).encode())
         connection.execute(sql.SQL("delete from {}").format(log))
         connection.execute(sql.SQL("delete from {}").format(sql.Identifier(schema, "skipped")))
+        connection.execute(sql.SQL("delete from {}").format(sql.Identifier(schema, "stand_ins")))
     return len(rows)

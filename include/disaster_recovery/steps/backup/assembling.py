@@ -65,6 +65,7 @@ def assemble(
         size=layout.size,
         manifest_sha256=layout.manifest_sha256,
         row_counts=row_counts,
+        table_bytes={name: sum(each.length for each in t.fragments) for name, t in layout.manifest.tables.items()},
         parts_copied=len(copied),
         parts_uploaded=len(parts) - len(copied),
     )

@@ -38,6 +38,9 @@ def record_backup(
     }
     components = {
         "row_counts": document.row_counts,
+        "table_bytes": document.table_bytes,
+        "manifest_sha256": document.manifest_sha256,
+        "checksum": verdict.checksum,  # of what was written: later verdicts have one of their own
         "total_rows": verdict.rows,
         "schema": {name: count for name, count in counts.items() if name != "edge_functions"},
         "edge_functions": counts.get("edge_functions", 0),

@@ -28,6 +28,7 @@ from include.disaster_recovery.recovery_proof import (
     compare_sign_in,
     failed,
     listed,
+    next_of,
     passed,
     readable,
     require_equal,
@@ -121,6 +122,7 @@ class _Proof:
             ("sign-in", self._sign_in),
             ("catalogs", self._catalogs),
             ("sequence positions", self._positions),
+            *([("remembered positions", self._remembered)] if self.plan.run.is_drill else []),
             ("RLS", self._answers),
         ]
         return [check for subject, step in steps for check in self._guarded(subject, step)]
@@ -204,6 +206,21 @@ class _Proof:
             failed("sequence positions", listed(late))
             if late
             else passed("sequence positions", f"{len(due)} not behind the backup, nor behind their columns")
+        )
+
+    def _remembered(self) -> Iterator[Check]:
+        """Where the backup's sequences stood in its own rows: a restore moves them past, and would hide it."""
+        wanted, late = self.schema["sequences"], []
+        positions = list(restored.sequence_positions(self.connection, self.covered, list(self.tables)))
+        counting = [p for p in positions if p.name in wanted and p.farthest is not None]
+        for position in counting:
+            next_value = next_of(wanted[position.name])
+            if reason := behind(next_value, position.increment, last=None, farthest=position.farthest):
+                late.append(f"{position.name} ({reason})")
+        yield (
+            failed("remembered positions", f"in the backup: {listed(late)}")
+            if late
+            else passed("remembered positions", f"{len(counting)} not behind the backup's own rows")
         )
 
     def _answers(self) -> Iterator[Check]:

@@ -61,6 +61,7 @@ def plan_restore(
     is_active: Callable[[str], bool],
     most_units: int,
     now: datetime,
+    database: str | None = None,
 ) -> tuple[RestorePlan, list[LoadUnit]]:
     """Plan and open a restore.
 
@@ -70,6 +71,7 @@ def plan_restore(
         target_name: host:port/database, for people.
         is_active: tells whether the restore of another run is still going on.
         most_units: how many fragments the scheduler can load.
+        database: of a drill the scratch database, in which the connection is.
 
     Raises:
         RestoreRefused: a parameter, the backup or the target makes it impossible; every reason is named.
@@ -90,6 +92,7 @@ def plan_restore(
         triggered_by=triggered_by,
         target=target_name,
         target_is_source=target_is_source,
+        database=database,
     )
     schema = read_section(store, found.key, manifest, "schema")
     vet_schema(schema)

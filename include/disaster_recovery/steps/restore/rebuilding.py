@@ -2,10 +2,11 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from include.disaster_recovery.model import Value
+from include.disaster_recovery.postgres import scratch
 from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.rebuild.prerequisites import create_extensions, create_roles
 from include.disaster_recovery.postgres.rebuild.statements import Attempts, kept_session, rebuilding, require_empty
@@ -16,7 +17,7 @@ from include.disaster_recovery.restore_model import RestorePlan
 from include.disaster_recovery.s3.documents import read_section
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.steps.restore.loading import same_document
-from include.disaster_recovery.supabase.bootstrap import create_schemas, fill_schemas, open_database
+from include.disaster_recovery.supabase.bootstrap import create_schemas, fill_schemas, open_database, tie_schemas
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,13 @@ def rebuild_schema(connection: Connection, store: Store, plan: RestorePlan) -> R
         require_empty(connection, _covered(section))
         attempts = Attempts(connection)
         with rebuilding("the rebuild of the schema"), connection.transaction():
-            undo, counts = _build(attempts, section)
+            created, counts = _build(attempts, section)
+            if run.is_drill:
+                scratch.mark_roles(connection, created.roles, run)
             # recorded in the order of creation: the log is run from its end
+            undo = created.undo(connection, _covered(section))
             ledger.record_undo(connection, run.staging_schema, undo[::-1])
+            ledger.record_stand_ins(connection, run.staging_schema, created.stand_ins)
             known = ledger.skipped(connection, run.staging_schema)  # of an earlier try
             ledger.record_skipped(
                 connection, run.staging_schema, [each for each in attempts.skipped if each not in known]
@@ -74,7 +79,7 @@ def finish_schema(connection: Connection, store: Store, plan: RestorePlan) -> li
         DatabaseUnavailable, TableLocked, StoreRefused, StoreUnavailable: a request failed.
     """
     attempts = Attempts(connection)
-    _finish(attempts, _section(store, plan))
+    _finish(attempts, _section(store, plan), ledger.stand_ins(connection, plan.run.staging_schema))
     with rebuilding("the end of the schema"):
         ledger.record_skipped(connection, plan.run.staging_schema, attempts.skipped)
     return _told(Rebuilt(created={}, skipped=attempts.skipped)).skipped
@@ -95,13 +100,13 @@ def rehearse_schema(connection: Connection, store: Store, plan: RestorePlan) -> 
         require_empty(connection, _covered(section))
         attempts = Attempts(connection)
         with rebuilding("the rehearsal of the schema"), connection.transaction(force_rollback=True):
-            _, counts = _build(attempts, section)
-            _finish(attempts, section)
+            created, counts = _build(attempts, section)
+            _finish(attempts, section, created.stand_ins)
     return _told(Rebuilt(created=counts, skipped=attempts.skipped), "rehearsed schema, nothing is kept of it")
 
 
-def _build(attempts: Attempts, section: Mapping[str, Any]) -> tuple[list[str], dict[str, int]]:
-    """Everything up to `pre_data`; returns the statements that undo it, in the order to run them, and what it made."""
+def _build(attempts: Attempts, section: Mapping[str, Any]) -> tuple[Created, dict[str, int]]:
+    """Everything up to `pre_data`; returns what it made, for the undo log, and how much of each kind."""
     connection, covered = attempts.connection, _covered(section)
     neutral, privileges = neutral_default_privileges(connection, covered)
     created = Created(before=schema_states(connection), privileges=privileges)
@@ -110,20 +115,21 @@ def _build(attempts: Attempts, section: Mapping[str, Any]) -> tuple[list[str], d
             attempts.execute(each)
         created.roles = create_roles(attempts, section["roles"])
         open_database(attempts, created.roles)
-        stubs = create_schemas(attempts, section)
+        created.stand_ins = create_schemas(attempts, section)
         created.extensions, more = create_extensions(attempts, section["extensions"])
-        created.schemas = [*stubs, *more]
-        fill_schemas(attempts, section, stubs)
+        created.schemas = [*created.stand_ins, *more]
+        fill_schemas(attempts, section, created.stand_ins)
         described = section["schemas"]
         same = [
             state.quoted for name, state in created.before.items() if name in described and state.is_as(described[name])
         ]
         attempts.run(section["ddl"]["pre_data"], settled=same)
-    return created.undo(connection, covered), _counts(connection, created, covered)
+    return created, _counts(connection, created, covered)
 
 
-def _finish(attempts: Attempts, section: Mapping[str, Any]) -> None:
+def _finish(attempts: Attempts, section: Mapping[str, Any], stand_ins: Sequence[str]) -> None:
     with rebuilding("the end of the schema"), kept_session(attempts.connection):
+        tie_schemas(attempts, section, stand_ins)
         attempts.run(section["ddl"]["post_data"])
         attempts.run(section["ddl"]["attached"], hung=True)
 

@@ -1,0 +1,1 @@
+"""Verification: the bytes of a backup are what was written."""

@@ -1,0 +1,71 @@
+"""Which backups to verify. Nothing is touched yet: what cannot be meant is refused here."""
+
+import logging
+
+from include.disaster_recovery.backup_key import is_backup_key
+from include.disaster_recovery.errors import RestoreRefused
+from include.disaster_recovery.history.rows import HistoryRow
+from include.disaster_recovery.history.verdicts import is_expired
+from include.disaster_recovery.s3.store import Store
+from include.disaster_recovery.settings import Settings
+from include.disaster_recovery.steps.finding import LATEST, backup_keys, named_key, no_backups, unknown_backup
+from include.disaster_recovery.steps.verify.keeping import Connect, read_history, read_row
+
+log = logging.getLogger(__name__)
+
+ALL = "all"
+
+
+def plan_verify(store: Store, settings: Settings, wanted: str, *, connect: Connect, most: int) -> list[str]:
+    """The keys of the backups to verify, oldest first.
+
+    `latest` is the newest document whatever has been found of it: one wants to verify the newest. `all` is every
+    document of the bucket and every success of the history that has not expired: so one that is gone is found.
+
+    Args:
+        connect: opens a session on the source database, for its history; it may be out of reach.
+        most: how many the scheduler can verify in one run.
+
+    Raises:
+        RestoreRefused: the key lies outside the prefix, is none of ours, there is no such backup, or too many.
+        StoreRefused, StoreUnavailable: a request failed.
+    """
+    wanted, prefix = wanted.strip(), settings.s3.prefix
+    if wanted == LATEST:
+        keys = backup_keys(store, prefix)[-1:]
+    elif wanted == ALL:
+        keys = _all(store, prefix, connect)
+    else:
+        keys = [_one(store, prefix, wanted, connect)]
+    if not keys:
+        raise no_backups(store, prefix)
+    if len(keys) > most:
+        raise RestoreRefused(
+            f"there are {len(keys)} backups, this Airflow maps a task at most {most} times",
+            hint="raise [core] max_map_length, or verify one backup at a time",
+        )
+    log.info("verifying %d backup(s): %s", len(keys), keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}")
+    return keys
+
+
+def _one(store: Store, prefix: str, wanted: str, connect: Connect) -> str:
+    """A backup that is there, or ought to be."""
+    key = named_key(store, prefix, wanted)
+    if store.head(key) is None:
+        row = read_row(connect, key)
+        if row is None or row.status != "success" or is_expired(row):
+            raise unknown_backup(store, prefix, key)
+    return key
+
+
+def _all(store: Store, prefix: str, connect: Connect) -> list[str]:
+    rows = read_history(connect, "a backup that is gone from the bucket is not noticed") or []
+    promised = [f"{prefix}{row.file_name}" for row in rows if _is_promised(row)]
+    foreign = [key for key in promised if not is_backup_key(prefix, key)]
+    if foreign:
+        log.warning("backup_history names %d file(s) that this package did not write: %s, …", len(foreign), foreign[0])
+    return sorted({*backup_keys(store, prefix), *promised} - {*foreign})
+
+
+def _is_promised(row: HistoryRow) -> bool:
+    return row.status == "success" and row.file_name is not None and not is_expired(row)
