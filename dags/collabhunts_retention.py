@@ -4,6 +4,8 @@ Keeps the backups that the policy in `retention` of the settings names, and dele
 and by hand. It says of each backup why it stays or goes. It never deletes the newest proven backup, the newest
 verified one, a pinned one, one that is being restored, or anything that this package has not written.
 
+The first run after unpausing is the next one at 06:00: time for a dry run by hand.
+
 | task | what it does | what red means |
 |---|---|---|
 | `plan_expiry` | lists, decides, says why of each in its log; a dry run ends here | history or bucket out of reach |
@@ -24,7 +26,6 @@ Connections: `collabhunts_db` (the history), `collabhunts_s3`. All rules and rea
 from datetime import timedelta
 from typing import Any
 
-import pendulum
 from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 
 from include.disaster_recovery.runtime.wiring import TAGS, default_args, run_failed
@@ -50,7 +51,7 @@ def tasks() -> Any:
 with DAG(
     dag_id="collabhunts_retention",
     schedule=CronTriggerTimetable("0 6 * * *", timezone="UTC"),
-    start_date=pendulum.datetime(2025, 1, 1, tz="UTC"),
+    # No start date: unpausing the DAG must not run it at once, as somebody may want to see a dry run first.
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=20),

@@ -24,7 +24,7 @@ does not stop the others. A skipped `verify`: the backup has expired meanwhile.
 The verdict is in the log, in `components_backed_up.verification` of the backup's history row, and on the object in the
 tags `verification`, `verified-at`, `verification-depth`, `verification-finding`. A quick look that finds nothing leaves
 an earlier full verdict standing. `latest` is the newest backup whatever was found of it (for a restore: the newest
-valid one); `all` is every backup of the bucket, and every success of the history that has not expired.
+valid one); `all` is every backup of the bucket, and every success that this package has written into the history.
 Connections: `collabhunts_s3`; `collabhunts_db` for the history, without which it works too.
 """
 

@@ -32,7 +32,7 @@ def labels(platform: Platform, run_id: str, state: str) -> str:
 def test_a_flipped_byte_makes_its_task_red_and_no_other(platform: Platform, key: str, planted: None) -> None:
     run_id, state = platform.run(VERIFY_DAG, backup_key="all", depth="full")
     assert state == "failed"
-    assert DAMAGED.removeprefix("backups/") in labels(platform, run_id, "failed")
+    assert labels(platform, run_id, "failed") == f"verify[{DAMAGED.removeprefix('backups/')}]"
     sound = labels(platform, run_id, "success")
     assert SOUND.removeprefix("backups/") in sound
     assert key.removeprefix("backups/") in sound

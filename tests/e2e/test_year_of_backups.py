@@ -65,7 +65,8 @@ def test_a_year_of_backups_is_thinned_to_exactly_the_policy(
 
 def test_the_history_marks_what_has_expired_and_keeps_its_rows(platform: Platform, year: list[BackupRecord]) -> None:
     rows = platform.sql(
-        "select file_name, components_backed_up -> 'expired' ->> 'reason' from backup_history where status = 'success'"
+        "select file_name, components_backed_up -> 'expired' ->> 'reason' from backup_history"
+        " where status = 'success' and components_backed_up ? 'run'"  # the demo's other rows are of its old function
     )
     there = {record.key.removeprefix(PREFIX) for record in list_records(platform.store, PREFIX, year[-1].created_at)}
     assert rows

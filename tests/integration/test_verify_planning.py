@@ -15,6 +15,7 @@ from tests.support.verify_rig import VerifyRig
 
 NAMES = [f"collabhunts-backup-2025-12-{day:02d}T00-00-00-000Z.json" for day in range(1, 9)]
 KEYS = [f"backups/{name}" for name in NAMES]
+OURS = '{"run": {"run_id": "manual__1"}}'
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -48,17 +49,18 @@ def test_all_is_the_bucket_and_every_promise_of_the_history(
     name = "collabhunts-backup-2025-11-{}T00-00-00-000Z.json.gz"
     with verifier.connect() as connection:
         for status, file_name, components in (
-            ("success", name.format("01"), "{}"),  # gone from the bucket
+            ("success", name.format("01"), OURS),  # gone from the bucket
+            ("success", name.format("05"), '{"database": true}'),  # of the edge function that this package replaces
             ("success", name.format("02"), '{"expired": {"at": "x", "reason": "policy"}}'),
-            ("failed", name.format("03"), "{}"),
-            ("in_progress", name.format("04"), "{}"),
+            ("failed", name.format("03"), OURS),
+            ("in_progress", name.format("04"), OURS),
             ("success", "backup-of-the-old-function.json", "{}"),
             ("success", "../../etc/passwd", None),
             ("success", None, None),
         ):
             connection.execute(insert, (status, file_name, components))
     assert verifier.plan("all") == [f"backups/{name.format('01')}", *KEYS, done.run.key]
-    assert "backup_history names 2 file(s) that this package did not write" in caplog.text
+    assert "backup_history names 3 file(s) that another program wrote and that are not in the bucket" in caplog.text
 
 
 def test_all_without_a_history_is_the_bucket(verifier: VerifyRig, done: Outcome, caplog: pytest.LogCaptureFixture):

@@ -29,6 +29,13 @@ class HistoryRow(Value):
     error_message: str | None
     created_at: datetime
 
+    @property
+    def run_id(self) -> str | None:
+        """Airflow's id of the run that wrote it; None for a row of another program, as the old edge function."""
+        run = self.components.get("run")
+        found = run.get("run_id") if isinstance(run, dict) else None
+        return str(found) if found else None
+
 
 def read_rows(
     connection: Connection, *, status: str | None = None, file_name: str | None = None, most: int = EVERY_ROW

@@ -16,7 +16,7 @@ DENIED = "grant the backup role DELETE on public.backup_history, or leave its ro
 def stale_rows(rows: Iterable[HistoryRow], now: datetime, is_active: Callable[[str], bool]) -> list[HistoryRow]:
     """The open rows of backups that nobody is taking any more; `is_active` is asked for the run of each old one."""
     old = [row for row in rows if row.status == "in_progress" and row.created_at < now - STALE_AGE]
-    return [row for row in old if (run_id := _run_id(row)) is None or not is_active(run_id)]
+    return [row for row in old if row.run_id is None or not is_active(row.run_id)]
 
 
 def close_stale(connection: Connection, rows: Sequence[HistoryRow]) -> int:
@@ -42,9 +42,3 @@ def delete_failed(connection: Connection, before: datetime) -> int:
         return 0
     with translated("rows of backup_history cannot be deleted", denied=DENIED):
         return len(connection.execute(statement("history_delete_failed"), {"before": before}).fetchall())
-
-
-def _run_id(row: HistoryRow) -> str | None:
-    run = row.components.get("run")
-    found = run.get("run_id") if isinstance(run, dict) else None
-    return str(found) if found else None

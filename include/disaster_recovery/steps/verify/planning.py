@@ -20,7 +20,8 @@ def plan_verify(store: Store, settings: Settings, wanted: str, *, connect: Conne
     """The keys of the backups to verify, oldest first.
 
     `latest` is the newest document whatever has been found of it: one wants to verify the newest. `all` is every
-    document of the bucket and every success of the history that has not expired: so one that is gone is found.
+    document of the bucket and every success that this package wrote into the history and that has not expired: so one
+    that is gone is found.
 
     Args:
         connect: opens a session on the source database, for its history; it may be out of reach.
@@ -59,12 +60,17 @@ def _one(store: Store, prefix: str, wanted: str, connect: Connect) -> str:
 
 
 def _all(store: Store, prefix: str, connect: Connect) -> list[str]:
+    found = backup_keys(store, prefix)
     rows = read_history(connect, "a backup that is gone from the bucket is not noticed") or []
-    promised = [f"{prefix}{row.file_name}" for row in rows if _is_promised(row)]
-    foreign = [key for key in promised if not is_backup_key(prefix, key)]
-    if foreign:
-        log.warning("backup_history names %d file(s) that this package did not write: %s, …", len(foreign), foreign[0])
-    return sorted({*backup_keys(store, prefix), *promised} - {*foreign})
+    promised = {f"{prefix}{row.file_name}": row for row in rows if _is_promised(row)}
+    ours = {key for key, row in promised.items() if row.run_id is not None and is_backup_key(prefix, key)}
+    if foreign := sorted({*promised} - ours - {*found}):
+        log.warning(
+            "backup_history names %d file(s) that another program wrote and that are not in the bucket: %s, …",
+            len(foreign),
+            foreign[0],
+        )
+    return sorted({*found, *ours})
 
 
 def _is_promised(row: HistoryRow) -> bool:

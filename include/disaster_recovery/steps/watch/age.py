@@ -23,7 +23,7 @@ FIRST_LOOK = "watch/first-look.json"  # below the prefix: since when somebody wa
 class Ages(Value):
     """What the watch has seen. `since` is its first look: before a backup is due nothing is late.
 
-    `invalid` and `expiring` count backups in the bucket, None where it could not be asked.
+    `kept` and `invalid` count backups in the bucket, None where it could not be asked.
     """
 
     now: datetime
