@@ -35,7 +35,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "backup-failed": Kind(
         title="a backup failed",
-        meaning="there is no backup of today; earlier ones are untouched",
+        meaning="there is no backup of this run; earlier ones are untouched",
         action="open the red task's log, do what its hint says, trigger collabhunts_backup again",
         runbook=f"{RUNBOOKS}backup-failed.md",
     ),

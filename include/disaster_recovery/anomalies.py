@@ -3,7 +3,7 @@
 A backup is held against the last ones of its kind of day (weekday, weekend; UTC): platforms sleep at weekends.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from statistics import median
@@ -13,6 +13,7 @@ from include.disaster_recovery.model import Value
 from include.disaster_recovery.settings import AnomalySettings
 
 EMPTIED, UNUSUAL = "table-emptied", "backup-unusual"
+TOTAL = "in total"
 Unit = str
 
 
@@ -34,7 +35,12 @@ class Measures:
     @property
     def is_weekend(self) -> bool:
         """Whether it was opened on a Saturday or Sunday, UTC."""
-        return self.at.astimezone(timezone.utc).weekday() >= 5
+        return is_weekend(self.at)
+
+
+def is_weekend(at: datetime) -> bool:
+    """Whether it is Saturday or Sunday, UTC."""
+    return at.astimezone(timezone.utc).weekday() >= 5
 
 
 class Finding(Value):
@@ -75,12 +81,17 @@ def find_unusual(newest: Measures, earlier: Sequence[Measures], limits: AnomalyS
     Args:
         earlier: the backups before it, newest first.
     """
-    alike = [each for each in earlier if each.is_weekend == newest.is_weekend][: limits.backups]
-    return [
-        *_emptied(newest, earlier[:1], alike),
-        *_totals(newest, alike, limits),
-        *_tables(newest, alike, limits),
-    ]
+    found = [finding for each in _questions(newest, earlier, limits) for finding in _unusual(each, newest, limits)]
+    return [*_emptied(newest, earlier[:1], _alike(newest, earlier, limits)), *found]
+
+
+def weighed(newest: Measures, earlier: Sequence[Measures], limits: AnomalySettings) -> list[str]:
+    """Subjects of which it could be judged whether they are unusual."""
+    return [question.subject for question in _questions(newest, earlier, limits)]
+
+
+def _alike(newest: Measures, earlier: Sequence[Measures], limits: AnomalySettings) -> list[Measures]:
+    return [each for each in earlier if each.is_weekend == newest.is_weekend][: limits.backups]
 
 
 def _emptied(newest: Measures, last: Sequence[Measures], alike: Sequence[Measures]) -> Iterator[Finding]:
@@ -93,47 +104,81 @@ def _emptied(newest: Measures, last: Sequence[Measures], alike: Sequence[Measure
             yield Finding(kind=EMPTIED, subject=name, reason=f"{name}: 0 rows, {count}")
 
 
-def _totals(newest: Measures, alike: Sequence[Measures], limits: AnomalySettings) -> Iterator[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    """A number of the newest backup, and the same of those that it is held against."""
+
+    what: str
+    unit: Unit
+    value: float
+    earlier: Sequence[float]
+    floor: float
+
+    @property
+    def subject(self) -> str:
+        return f"{self.unit} {self.what if self.what == TOTAL else f'of {self.what}'}"
+
+
+def _questions(newest: Measures, earlier: Sequence[Measures], limits: AnomalySettings) -> Iterator[_Question]:
+    """Everything that there is enough history to answer."""
+    alike = _alike(newest, earlier, limits)
+    for each in [*_totals(newest, alike, limits), *_tables(newest, alike, limits)]:
+        if len(each.earlier) >= limits.least_backups:
+            yield each
+
+
+def _totals(newest: Measures, alike: Sequence[Measures], limits: AnomalySettings) -> Iterator[_Question]:
     measured: list[tuple[str, Callable[[Measures], float | None], float]] = [
         ("bytes", lambda each: each.size, limits.least_bytes),
         ("rows", lambda each: each.rows, limits.least_rows),
         ("seconds", lambda each: each.seconds, limits.least_seconds),
     ]
     for unit, measure, floor in measured:
-        values = [value for each in alike if (value := measure(each)) is not None]
-        yield from _unusual("in total", unit, measure(newest), values, floor, newest, limits)
+        values = [number for each in alike if (number := measure(each)) is not None]
+        if (value := measure(newest)) is not None:
+            yield _Question(what=TOTAL, unit=unit, value=value, earlier=values, floor=floor)
 
 
-def _tables(newest: Measures, alike: Sequence[Measures], limits: AnomalySettings) -> Iterator[Finding]:
+def _tables(newest: Measures, alike: Sequence[Measures], limits: AnomalySettings) -> Iterator[_Question]:
     for name, rows in newest.table_rows.items():
         if rows:  # an empty one is judged above
             values = [each.table_rows[name] for each in alike if name in each.table_rows]
-            yield from _unusual(name, "rows", rows, values, limits.least_rows, newest, limits)
+            yield _Question(what=name, unit="rows", value=rows, earlier=values, floor=limits.least_rows)
     for name, size in newest.table_bytes.items():
         if newest.table_rows.get(name) != 0:
             values = [each.table_bytes[name] for each in alike if name in each.table_bytes]
-            yield from _unusual(name, "bytes", size, values, limits.least_bytes, newest, limits)
+            yield _Question(what=name, unit="bytes", value=size, earlier=values, floor=limits.least_bytes)
 
 
-def _unusual(
-    what: str,
-    unit: Unit,
-    value: float | None,
-    earlier: Sequence[float],
-    floor: float,
-    newest: Measures,
-    limits: AnomalySettings,
-) -> Iterator[Finding]:
-    if value is None or len(earlier) < limits.least_backups:
-        return
-    middle = median(earlier)
-    deviation = median(abs(each - middle) for each in earlier)
-    if abs(value - middle) > max(limits.deviations * deviation, limits.least_change * middle, floor):
+def _unusual(question: _Question, newest: Measures, limits: AnomalySettings) -> Iterator[Finding]:
+    value, middle = question.value, median(question.earlier)
+    deviation = median(abs(each - middle) for each in question.earlier)
+    if abs(value - middle) > max(limits.deviations * deviation, limits.least_change * middle, question.floor):
         days = "at weekends" if newest.is_weekend else "on weekdays"
-        low, high = _usual_range(earlier)
+        low, high = _usual_range(question.earlier)
         usually = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
-        reason = f"{what}: {value:,.0f} {unit}, usually {usually} {days} (median {middle:,.0f} of {len(earlier)})"
-        yield Finding(kind=UNUSUAL, subject=f"{unit} {what if what == 'in total' else f'of {what}'}", reason=reason)
+        median_of = f"(median {middle:,.0f} of {len(question.earlier)})"
+        reason = f"{question.what}: {value:,.0f} {question.unit}, usually {usually} {days} {median_of}"
+        yield Finding(kind=UNUSUAL, subject=question.subject, reason=reason)
+
+
+def no_longer(
+    kind: str, subject: str, since: datetime | None, newest: Measures, weighed: Collection[str]
+) -> str | None:
+    """Why an incident, of which the newest backup has no finding, is over; None where it need not be.
+
+    Args:
+        kind: `EMPTIED` or `UNUSUAL`.
+        since: when it was first reported.
+        weighed: the subjects that there was enough history to judge.
+    """
+    table = subject if kind == EMPTIED else subject.partition(" of ")[2]
+    if table and table not in newest.table_rows:
+        return f"table {table} is in the backup no more"
+    if kind == EMPTIED:  # empty for so long that it is usual by now: that is no good news
+        return f"{table} has rows again" if newest.table_rows[table] else None
+    is_same_day = since is None or is_weekend(since) == newest.is_weekend
+    return f"{subject}: as usual again" if subject in weighed and is_same_day else None
 
 
 def _usual_range(values: Sequence[float]) -> tuple[float, float]:

@@ -71,13 +71,13 @@ class BackupRecord(Value):
         return self.is_verified and self.proof is not None and self.proof.state == "proven"
 
 
-def verification_tags(verdict: Verification) -> dict[str, str]:
-    """A verdict as tags."""
+def verification_tags(verdict: Verification) -> dict[str, str | None]:
+    """A verdict as tags; without a finding there is no tag of it, as ten are all that an object takes."""
     return {
         "verification": verdict.state,
         "verified-at": _text(verdict.at),
         "verification-depth": verdict.depth,
-        "verification-finding": taggable(verdict.finding),
+        "verification-finding": taggable(verdict.finding) or None,
     }
 
 

@@ -22,6 +22,7 @@ from include.demo.stack.airflow_server import PROJECT, AirflowServer
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
 from include.disaster_recovery.s3.store import Store
+from tests.support.receivers import Endpoint, Mailbox, http_endpoint, mail_server
 
 DAG = "collabhunts_backup"
 SHORT_DAG = "collabhunts_backup_short"
@@ -36,6 +37,7 @@ BALLAST_ROWS = 900_000  # about 300 MB: long enough to catch an extract at work,
 SETTINGS = """
 tables: {include: all, schemas: [public]}
 extract: {split_bytes: 134217728, snapshot_start_seconds: 15}
+alerts: {smtp: {to: [ops@example.org]}, webhook: {endpoint: hooks/backups}}
 """
 BALLAST = """
 create table ballast as
@@ -52,7 +54,10 @@ class Platform:
     s3: S3Server
     store: Store
     airflow: AirflowServer
+    mailbox: Mailbox
+    webhook: Endpoint
     password: str = field(repr=False)
+    channel_secrets: tuple[str, str] = field(repr=False)
 
     @property
     def api(self) -> AirflowClient:
@@ -127,7 +132,7 @@ class Platform:
 
     def secrets(self) -> list[str]:
         keys = [self.s3.identity(name).secret_key for name in ("admin", "writer")]
-        return [self.password, self.postgres.password, *keys]
+        return [self.password, self.postgres.password, *keys, *self.channel_secrets]
 
     def documents(self) -> list[str]:
         return self.store.keys("backups/collabhunts-backup-")
@@ -150,7 +155,8 @@ def platform(
     _build(postgres_server, password)
     settings = folder / "settings.yaml"
     settings.write_text(SETTINGS)
-    environment = {
+    login, token = ("backup", "mail-" + secrets.token_hex(12)), "token-" + secrets.token_hex(12)
+    connections = {
         "AIRFLOW_CONN_COLLABHUNTS_DB": _database_connection(postgres_server, DATABASE, password),
         "AIRFLOW_CONN_COLLABHUNTS_RESTORE_DB": _database_connection(postgres_server, RESTORED, password),
         "AIRFLOW_CONN_COLLABHUNTS_DRILL_DB": _database_connection(postgres_server, "postgres", password),
@@ -158,9 +164,15 @@ def platform(
         "DISASTER_RECOVERY_CONFIG": str(settings),
     }
     store = Store(client=s3_server.client("admin"), bucket=s3_server.bucket)
-    with AirflowServer(home=folder / "airflow", dags=_dags(folder), environment=environment) as airflow:
-        airflow.admin.wait_for_dag(DAG)
-        yield Platform(postgres_server, s3_server, store, airflow, password)
+    with mail_server(login) as mailbox, http_endpoint() as webhook:
+        environment = {
+            **connections,
+            "AIRFLOW_CONN_COLLABHUNTS_SMTP": _mail_connection(mailbox, login),
+            "AIRFLOW_CONN_COLLABHUNTS_WEBHOOK": _webhook_connection(webhook, token),
+        }
+        with AirflowServer(home=folder / "airflow", dags=_dags(folder), environment=environment) as airflow:
+            airflow.admin.wait_for_dag(DAG)
+            yield Platform(postgres_server, s3_server, store, airflow, mailbox, webhook, password, (login[1], token))
 
 
 @pytest.fixture(scope="session")
@@ -227,3 +239,14 @@ def _store_connection(server: S3Server) -> str:
     return json.dumps(
         {"conn_type": "aws", "login": identity.access_key, "password": identity.secret_key, "extra": extra}
     )
+
+
+def _mail_connection(mailbox: Mailbox, login: tuple[str, str]) -> str:
+    extra = {"from_email": "backup@example.org", "disable_ssl": True, "disable_tls": True}
+    fields = {"host": mailbox.host, "port": mailbox.port, "login": login[0], "password": login[1]}
+    return json.dumps({"conn_type": "smtp", **fields, "extra": extra})
+
+
+def _webhook_connection(webhook: Endpoint, token: str) -> str:
+    extra = {"Authorization": f"Bearer {token}"}
+    return json.dumps({"conn_type": "http", "host": webhook.url, "extra": extra})

@@ -115,7 +115,7 @@ def test_mail_says_what_happened_what_it_means_what_to_do_and_where(deployment: 
     assert "lead@example.org" in message["To"]
     body = mailbox.body()
     assert "2 findings in &lt;messages&gt; &amp; {{ conn }}" in body
-    for said in ("there is no backup of today", "trigger collabhunts_backup again", "runbooks/backup-failed.md"):
+    for said in ("there is no backup of this run", "trigger collabhunts_backup again", "runbooks/backup-failed.md"):
         assert said in body
     assert f'<a href="{LINK}">' in body
 

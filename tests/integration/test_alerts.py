@@ -98,6 +98,32 @@ def test_subjects_are_incidents_of_their_own_told_in_one_message(bucket: Store, 
     assert sorted(alerts.open_subjects("table-emptied")) == ["c", "d", "roles"]
 
 
+def test_a_hundred_changed_tables_are_one_message(bucket: Store, endpoint: Endpoint):
+    facts = {f"rows of table_{number}": f"table_{number}: 0 rows" for number in range(100)}
+    alerts.raise_alerts("backup-unusual", facts)
+    (received,) = endpoint.received
+    assert received["subject"].endswith(" and 97 more")
+    assert len(bucket.keys("backups/incidents/")) == 100
+    alerts.all_clears("backup-unusual", dict.fromkeys(facts, "as usual"))
+    assert [each["state"] for each in endpoint.received] == ["firing", "resolved"]
+    assert bucket.keys("backups/incidents/") == []
+
+
+def test_a_hundred_changed_tables_do_not_wait_a_hundred_times_for_a_bucket_that_hangs(
+    deployment: Deployment, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(alerts, "LIMIT_SECONDS", 1.0)
+    facts = {f"table_{number}": "0 rows" for number in range(100)}
+    with silent_port() as port:
+        extra = {"endpoint_url": f"http://127.0.0.1:{port}"}
+        deployment.connection("collabhunts_s3", conn_type="aws", login="x", password="y", extra=extra)
+        started = time.monotonic()
+        for _ in range(2):
+            alerts.raise_alerts("table-emptied", facts)
+        assert time.monotonic() - started < 12
+    assert len(endpoint.received) == 1
+
+
 # Forked, so that Airflow is imported once; each child is a process of its own, as a task's is.
 REPORTERS = """
 import os, sys, time
@@ -176,6 +202,24 @@ def test_an_alert_that_nobody_took_is_tried_again_later(
     assert [each["fact"] for each in endpoint.received] == ["first", "eleven minutes later"]
 
 
+def test_news_that_no_channel_took_are_told_by_the_next_watch(
+    bucket: Store, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+):
+    """Nobody reports a schema's change a second time."""
+    endpoint.status = 500
+    alerts.raise_alerts("schema-drift", {KEY: "added: columns tip of bookings"})
+    endpoint.status = 200
+    alerts.raise_alerts("table-emptied", {"roles": "roles: 0 rows"})
+    alerts.tell_again()
+    assert len(endpoint.received) == 2  # whoever reports it may be telling it at this moment
+    later = datetime.now(timezone.utc) + timedelta(minutes=11)
+    monkeypatch.setattr(alerts, "now", lambda: later)
+    for _ in range(2):
+        alerts.tell_again()
+    assert told(endpoint)[2:] == [("firing", "schema-drift", KEY)]
+    assert endpoint.received[-1]["fact"] == "added: columns tip of bookings"
+
+
 def test_an_incident_whose_object_is_garbage_can_be_ended(bucket: Store, endpoint: Endpoint):
     bucket.put(incidents.incident_key("backups/", "backup-failed", "collabhunts_backup"), b"\xff no JSON")
     alerts.raise_alert("backup-failed", "collabhunts_backup", "first")
@@ -188,7 +232,7 @@ def test_what_nobody_has_reported_for_long_is_forgotten(bucket: Store, endpoint:
     for days, subject in ((36, "expired long ago"), (34, "still there")):
         incidents.report(bucket, "backups/", "verification-failed", subject, "damaged", now - timedelta(days=days))
     assert incidents.forget_stale(bucket, "backups/", now) == 1
-    assert alerts.open_subjects("verification-failed") == ["still there"]
+    assert list(alerts.open_subjects("verification-failed")) == ["still there"]
 
 
 def test_settings_that_are_broken_fail_nothing(deployment: Deployment, bucket: Store):
@@ -218,6 +262,38 @@ def test_a_failing_backup_is_in_the_history_and_is_told(
     assert received["link"] == f"{BASE}/dags/collabhunts_backup/runs/{run}/tasks/verify_backup"
     with bare_rig.connect() as connection:
         assert connection.execute("select status from public.backup_history").fetchall() == [("failed",)]
+
+
+def test_a_failed_run_that_is_reported_after_the_next_backup_is_not_told(
+    deployment: Deployment, tables: Rig, bucket: Store, endpoint: Endpoint
+):
+    """The dag-processor comes when it comes: its alert would be open for a day."""
+    deployment.database(tables)
+    began = datetime.now(timezone.utc) - timedelta(seconds=1)
+    late = failed_run("collabhunts_backup", "task_failure")
+    late["dag_run"].start_date = began
+    failures.record_failure(late)
+    assert told(endpoint) == [("firing", "backup-failed", "collabhunts_backup")]
+    outcome = tables.backup()
+    alerts.all_clear("backup-failed", "collabhunts_backup", outcome.run.key)
+    failures.record_failure(late)
+    assert [state for state, _, _ in told(endpoint)] == ["firing", "resolved"]
+    late["dag_run"].start_date = datetime.now(timezone.utc) + timedelta(seconds=1)
+    failures.record_failure(late)  # one that began after that backup
+    assert [state for state, _, _ in told(endpoint)] == ["firing", "resolved", "firing"]
+
+
+def test_a_run_that_failed_after_its_backup_was_recorded_is_not_told(
+    deployment: Deployment, tables: Rig, bucket: Store, endpoint: Endpoint
+):
+    """`watch_backup` killed each time: the run is red, the backup is good."""
+    deployment.database(tables)
+    outcome = tables.backup()
+    context = failed_run("collabhunts_backup", "task_failure")
+    context["dag_run"].run_id = outcome.run.run_id
+    failures.record_failure(context)
+    assert endpoint.received == []
+    assert "nobody is told of it" in deployment.logged
 
 
 def test_a_backup_that_fails_without_database_and_channel_fails_nothing(deployment: Deployment, bucket: Store):
@@ -277,8 +353,15 @@ def test_what_is_no_incident_or_told_already_is_not_told(bucket: Store, endpoint
     assert endpoint.received == []
 
 
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_a_deadline_of_a_run_that_has_ended_is_nothing_new(bucket: Store, endpoint: Endpoint, state: str):
+    """Airflow 3.3 calls for the deadline of a failed run hours after its end, when another may have made the backup."""
+    failures.deadline_missed({"dag_run": {"dag_run_id": "manual__1", "state": state}, "deadline": {}})
+    assert endpoint.received == []
+
+
 def test_a_missed_deadline_is_a_late_backup_until_one_is_recorded(bucket: Store, endpoint: Endpoint):
-    failures.deadline_missed({"dag_run": {"dag_run_id": "manual__1"}, "deadline": {}})
+    failures.deadline_missed({"dag_run": {"dag_run_id": "manual__1", "state": "running"}, "deadline": {}})
     assert endpoint.received[0]["subject"] == failures.RUN
     assert "manual__1 has not ended" in endpoint.received[0]["fact"]
     watch_tasks.all_clears("backup-late", {failures.RUN: "done"})

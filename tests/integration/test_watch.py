@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.s3.tags import merge_tags
 from include.disaster_recovery.steps.watch.age import look_at_ages
 from tests.support.alerting import Deployment, deployment
+from tests.support.faulty_wire import FaultyWire, refuse
 from tests.support.receivers import Endpoint, free_port, http_endpoint
 from tests.support.rig import Rig
 
@@ -83,6 +85,25 @@ def test_an_emptied_table_is_told_once_and_cleared(tables: Rig, watching: Endpoi
     run(tables, "insert into public.second select i, 'row' from generate_series(1, 50) i")
     assert ("resolved", "table-emptied", "second") in told(watching)
     assert "table-emptied" not in [finding["kind"] for finding in kept(tables)["findings"]]
+
+
+def test_a_table_that_stays_empty_is_never_called_over(tables: Rig, watching: Endpoint):
+    run(tables)
+    for change in ("delete from public.second", "select", "select"):
+        look = run(tables, change)
+    assert look["findings"] == []  # two of the three before it are empty too
+    assert [each for each in told(watching) if each[1] == "table-emptied"] == [("firing", "table-emptied", "second")]
+    run(tables, "drop table public.second")
+    (over,) = [each for each in watching.received if (each["state"], each["kind"]) == ("resolved", "table-emptied")]
+    assert "table second is in the backup no more" in over["fact"]
+
+
+def test_an_unusual_table_that_is_emptied_is_not_called_usual(tables: Rig, watching: Endpoint):
+    run(tables)
+    run(tables, "insert into public.third select i, 'row' from generate_series(1, 5000) i")
+    run(tables, "delete from public.third")
+    assert ("firing", "table-emptied", "third") in told(watching)
+    assert not any("of third" in subject for state, _, subject in told(watching) if state == "resolved")
 
 
 def test_many_more_rows_are_unusual_by_table_and_in_total(tables: Rig, watching: Endpoint):
@@ -247,6 +268,17 @@ def test_what_the_history_says_counts_where_the_bucket_has_no_verdict(tables: Ri
     assert look_at_ages(no_database, store, watch_tasks.settings(), NOW).verified is None
     store.delete([key])  # a row alone is no backup
     assert look_at_ages(tables.connect, store, watch_tasks.settings(), NOW).verified is None
+
+
+def test_a_key_that_may_not_read_tags_leaves_the_verdicts_to_the_history(
+    tables: Rig, watching: Endpoint, wire: FaultyWire
+):
+    key = tables.backup().run.key
+    wire.before = lambda exchange: refuse(exchange) if "tagging" in exchange.path else None
+    denied = replace(tables.store, client=wire.client())
+    now = datetime.now(timezone.utc)
+    assert look_at_ages(tables.connect, denied, watch_tasks.settings(), now).verified == key
+    assert look_at_ages(no_database, denied, watch_tasks.settings(), now).verified is None
 
 
 def test_a_bucket_that_is_down_leaves_the_history(tables: Rig, watching: Endpoint, deployment: Deployment):

@@ -19,13 +19,17 @@ Tags = Mapping[str, str]
 
 def valid(moment: datetime) -> dict[str, str]:
     """The tags of a backup that was found valid right after it was taken."""
-    return verification_tags(Verification(state="valid", depth="full", at=moment + timedelta(minutes=5)))
+    return _tags(Verification(state="valid", depth="full", at=moment + timedelta(minutes=5)))
 
 
 def invalid(moment: datetime) -> dict[str, str]:
     """The tags of a backup that was found damaged an hour after it was taken."""
     at = moment + timedelta(hours=1)
-    return verification_tags(Verification(state="invalid", depth="full", at=at, finding="table messages, fragment 1"))
+    return _tags(Verification(state="invalid", depth="full", at=at, finding="table messages, fragment 1"))
+
+
+def _tags(verdict: Verification) -> dict[str, str]:
+    return {name: value for name, value in verification_tags(verdict).items() if value is not None}
 
 
 def proven(moment: datetime) -> dict[str, str]:

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
@@ -60,10 +60,14 @@ def mail_server(login: tuple[str, str] | None = None) -> Iterator[Mailbox]:
 
 @dataclass
 class Endpoint:
-    """What was posted, as JSON, with the headers; `status` is what the next request is answered."""
+    """What was posted, as JSON, with the headers; `status` is what the next request is answered.
+
+    While `answers` is not set the endpoint takes what is posted, and hangs instead of answering.
+    """
 
     url: str
     status: int = 200
+    answers: threading.Event = field(default_factory=threading.Event)
     received: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -79,22 +83,26 @@ def http_endpoint() -> Iterator[Endpoint]:
             endpoint.received.append(json.loads(body))
             endpoint.headers.append(dict(self.headers))
             endpoint.paths.append(self.path)
+            endpoint.answers.wait()
             answer = b"ok" if endpoint.status == 200 else b"the answer-canary of a broken server"
             self.send_response(endpoint.status)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(answer)
+            with suppress(OSError):  # whoever asked has hung up
+                self.wfile.write(answer)
 
         def log_message(self, *message: Any) -> None:
             """Silent."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     endpoint = Endpoint(f"http://127.0.0.1:{server.server_port}")
+    endpoint.answers.set()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield endpoint
     finally:
+        endpoint.answers.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -8,11 +8,12 @@ from typing import Any
 
 from include.disaster_recovery.backup_record import Verification, verification_of
 from include.disaster_recovery.history.rows import HistoryRow, read_rows
+from include.disaster_recovery.history.verdicts import best_row
 from include.disaster_recovery.model import Depth, Verdict
 from include.disaster_recovery.postgres.session import Connection, connect
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.s3.tags import read_tags
-from include.disaster_recovery.steps.verify.keeping import best_row, file_name
+from include.disaster_recovery.steps.verify.keeping import file_name
 from include.disaster_recovery.steps.verify.planning import plan_verify
 from include.disaster_recovery.steps.verify.verifying import verify
 from tests.support.rig import Outcome, Rig

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.disaster_recovery.anomalies import Finding, Measures, find_unusual, measures_of
+from include.disaster_recovery.anomalies import (
+    EMPTIED,
+    UNUSUAL,
+    Finding,
+    Measures,
+    find_unusual,
+    measures_of,
+    no_longer,
+    weighed,
+)
 from include.disaster_recovery.settings import AnomalySettings
 
 MONDAY = datetime(2026, 3, 2, tzinfo=timezone.utc)
@@ -133,6 +142,44 @@ def test_the_unit_of_measure_does_not_matter(counts: list[int], newest: int, pow
 def test_below_the_floor_nothing_is_said(counts: list[int], newest: int):
     limits = AnomalySettings(least_rows=500)
     assert find_unusual(measures(0, {"t": newest}), history(*counts, table="t"), limits) == []
+
+
+def over(kind: str, subject: str, newest: Measures, earlier: list[Measures], since: int = -3) -> str | None:
+    reported = MONDAY + timedelta(days=since)
+    return no_longer(kind, subject, reported, newest, weighed(newest, earlier, LIMITS))
+
+
+def test_what_was_unusual_on_a_weekday_is_not_over_at_the_weekend():
+    earlier = history(*[40_000] * 20, *[40_000] * 20)
+    weekends = [measures(-day, {"messages": 1_000}) for day in range(1, 60) if (MONDAY.weekday() - day) % 7 >= 5]
+    friday, saturday, next_monday = 4, 5, 7
+    same = measures(saturday, {"messages": 1_000})
+    assert find_unusual(same, [*earlier, *weekends], LIMITS) == []
+    assert over(UNUSUAL, "rows of messages", same, [*earlier, *weekends], since=friday) is None
+    usual = measures(next_monday, {"messages": 40_000})
+    assert over(UNUSUAL, "rows of messages", usual, earlier, since=friday) == "rows of messages: as usual again"
+
+
+def test_what_could_not_be_judged_is_not_over():
+    newest = measures(0, {"messages": 40_000}, messages=5)
+    assert over(UNUSUAL, "rows of messages", newest, history(*[40_000] * 4)) is None
+    assert over(UNUSUAL, "bytes of messages", newest, history(*[40_000] * 9)) is None  # rows of before have no sizes
+    assert over(UNUSUAL, "rows of messages", measures(0, {"messages": 0}), history(*[40_000] * 9)) is None
+    assert over(UNUSUAL, "rows in total", newest, history(*[40_000] * 9)) == "rows in total: as usual again"
+
+
+def test_a_table_that_is_still_empty_is_not_over_though_that_is_usual_by_now():
+    newest = measures(0, {"messages": 0})
+    assert find_unusual(newest, history(0, 0, 0, 50), LIMITS) == []
+    assert over(EMPTIED, "messages", newest, history(0, 0, 0, 50)) is None
+    assert over(EMPTIED, "messages", measures(0, {"messages": 1}), []) == "messages has rows again"
+
+
+@pytest.mark.parametrize("kind, subject", [(EMPTIED, "old"), (UNUSUAL, "rows of old"), (UNUSUAL, "bytes of old")])
+def test_a_table_that_is_dropped_or_renamed_is_not_called_usual(kind: str, subject: str):
+    newest = measures(0, {"new": 40_000})
+    assert find_unusual(newest, history(*[40_000] * 9, table="old"), LIMITS) == []
+    assert over(kind, subject, newest, history(*[40_000] * 9, table="old")) == "table old is in the backup no more"
 
 
 def read(components: Any, size: int | None = 1, milliseconds: int | None = 1) -> Measures | None:

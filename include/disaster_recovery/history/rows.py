@@ -23,6 +23,7 @@ class HistoryRow(Value):
     backup_type: str
     status: str
     file_name: str | None
+    s3_url: str | None = None
     file_size: int | None
     execution_time_ms: int | None
     components: dict[str, Any]

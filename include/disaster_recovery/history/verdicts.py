@@ -1,5 +1,6 @@
 """What a row of the history says of a document: as it was written, and as it was last verified."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,6 +10,11 @@ from include.disaster_recovery.model import Verdict
 from include.disaster_recovery.verification import Known
 
 WHERE = "backup_history"
+
+
+def best_row(rows: Sequence[HistoryRow]) -> HistoryRow | None:
+    """The row that says most of a backup, where a file name has several: its success, else the newest."""
+    return next((row for row in rows if row.status == "success"), rows[0] if rows else None)
 
 
 def verdict_of(row: HistoryRow) -> Verdict | None:

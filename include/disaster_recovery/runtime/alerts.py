@@ -5,7 +5,9 @@ is sent nevertheless, once for each machine.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TypeVar
 
@@ -22,6 +24,7 @@ from include.disaster_recovery.s3.store import Store
 log = logging.getLogger(__name__)
 
 LIMIT_SECONDS = 20.0  # for the bucket's part of it
+THREADS = 8
 NAMED = 3  # subjects that a headline of several names
 T = TypeVar("T")
 
@@ -44,9 +47,8 @@ def raise_alerts(kind: str, facts: Mapping[str, str], *, link: str | None = None
         for subject, fact in facts.items():
             log.error("alert %s (%s): %s", kind, subject, fact)
         moment = now()
-        new = {subject: fact for subject, fact in facts.items() if _is_ours_to_tell(kind, subject, fact, moment)}
-        if new and _tell(firing(kind, _names(new), _facts(new), link=link, at=moment)):
-            _in_bucket(lambda bucket, prefix: incidents.told(bucket, prefix, kind, new))
+        ours = _ours_to_tell(kind, facts, moment)
+        _tell_new(kind, {subject: fact for subject, fact in facts.items() if ours[subject]}, link, moment)
     except Exception as error:  # noqa: BLE001 - an alert never fails what it reports
         log.error("alert %s could not be told: %s", kind, type(error).__name__)  # noqa: TRY400 - no trace, no secret
 
@@ -59,7 +61,8 @@ def all_clear(kind: str, subject: str, fact: str, *, link: str | None = None) ->
 def all_clears(kind: str, facts: Mapping[str, str], *, link: str | None = None) -> None:
     """The same of several subjects, in one message."""
     try:
-        over = {subject: f"{fact}{since}" for subject, fact in facts.items() for since in _ended(kind, subject)}
+        ended = _ended(kind, facts)
+        over = {subject: f"{fact}{ended[subject]}" for subject, fact in facts.items() if subject in ended}
         for subject, fact in over.items():
             log.info("all clear %s (%s): %s", kind, subject, fact)
         if over and kind_of(kind).is_lasting:
@@ -68,35 +71,60 @@ def all_clears(kind: str, facts: Mapping[str, str], *, link: str | None = None) 
         log.error("all clear of %s could not be told: %s", kind, type(error).__name__)  # noqa: TRY400
 
 
-def open_subjects(kind: str) -> list[str]:
-    """What there are open incidents of this kind about; none where the bucket cannot be reached."""
+def tell_again() -> None:
+    """Tell of incidents of which no channel took the alert: the next report of one may be a day away, or never come."""
+    try:
+        moment, by_kind = now(), defaultdict[str, dict[str, str]](dict)
+        for each in _in_bucket(lambda bucket, prefix: incidents.claim_untold(bucket, prefix, moment)):
+            by_kind[str(each.content["kind"])][each.subject] = str(each.content.get("fact", ""))
+        for kind, facts in by_kind.items():
+            _tell_new(kind, facts, None, moment)
+    except Exception as error:  # noqa: BLE001
+        log.error("what nobody was told of could not be told again: %s", _named(error))  # noqa: TRY400
+
+
+def _tell_new(kind: str, facts: Mapping[str, str], link: str | None, moment: datetime) -> None:
+    if facts and _tell(firing(kind, _names(facts), _facts(facts), link=link, at=moment)):
+        _in_bucket(lambda bucket, prefix: _each(facts, lambda name: incidents.told(bucket, prefix, kind, [name])))
+
+
+def open_subjects(kind: str) -> dict[str, datetime | None]:
+    """What there are open incidents of this kind about, since when; none where the bucket cannot be reached."""
     try:
         found = _in_bucket(lambda bucket, prefix: incidents.open_incidents(bucket, prefix, kind))
     except Exception as error:  # noqa: BLE001
         log.warning("open incidents cannot be listed: %s", _named(error))
-        return []
-    return [incident.subject for incident in found]
+        return {}
+    return {incident.subject: incident.since for incident in found}
 
 
-def _is_ours_to_tell(kind: str, subject: str, fact: str, moment: datetime) -> bool:
+def _ours_to_tell(kind: str, facts: Mapping[str, str], moment: datetime) -> dict[str, bool]:
+    def report(bucket: Store, prefix: str) -> dict[str, bool]:
+        return _each(facts, lambda name: incidents.report(bucket, prefix, kind, name, facts[name], moment))
+
     try:
-        return _in_bucket(lambda bucket, prefix: incidents.report(bucket, prefix, kind, subject, fact, moment))
+        return _in_bucket(report)
     except Exception as error:  # noqa: BLE001 - the bucket may be what is broken
         log.warning("the incident cannot be kept in the bucket: %s", _named(error))
-        return alert_marks.is_first(kind, subject)
+        return {name: alert_marks.is_first(kind, name) for name in facts}
 
 
-def _ended(kind: str, subject: str) -> list[str]:
-    """What can be said of an incident that is over, in a list; an empty one where there was none."""
-    was_marked = alert_marks.forget(kind, subject)
+def _ended(kind: str, subjects: Iterable[str]) -> dict[str, str]:
+    """What can be said of each incident that is over; nothing of those that were none."""
+    names = list(subjects)
+    marked = dict.fromkeys([name for name in names if alert_marks.forget(kind, name)], "")
     try:
-        found = _in_bucket(lambda bucket, prefix: incidents.close(bucket, prefix, kind, subject))
+        closed = _in_bucket(
+            lambda bucket, prefix: _each(names, lambda name: incidents.close(bucket, prefix, kind, name))
+        )
     except Exception as error:  # noqa: BLE001
         log.warning("the incident cannot be ended in the bucket: %s", _named(error))
-        found = None
-    if found is None:
-        return [""] if was_marked else []
-    return [f"; it began {found.content.get('first_seen')} and was reported {found.content.get('count')} time(s)"]
+        return marked
+    return {**marked, **{name: _since(found) for name, found in closed.items() if found is not None}}
+
+
+def _since(found: incidents.Incident) -> str:
+    return f"; it began {found.content.get('first_seen')} and was reported {found.content.get('count')} time(s)"
 
 
 def _tell(alert: Alert) -> bool:
@@ -117,6 +145,13 @@ def _in_bucket(action: Callable[[Store, str], T]) -> T:
     if error is not None:
         raise error
     return found[0]
+
+
+def _each(names: Iterable[str], action: Callable[[str], T]) -> dict[str, T]:
+    """Side by side: a migration may change a hundred tables at once."""
+    found = list(names)
+    with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="incidents") as pool:
+        return dict(zip(found, pool.map(action, found), strict=True))
 
 
 def _named(error: BaseException) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 from include.disaster_recovery.errors import BackupLate, DisasterRecoveryError
 from include.disaster_recovery.history import catalog
+from include.disaster_recovery.history.rows import read_rows
+from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.runtime import metrics
 from include.disaster_recovery.runtime.alerts import raise_alert
 from include.disaster_recovery.runtime.connections import source
@@ -16,6 +18,8 @@ log = logging.getLogger(__name__)
 
 BACKUP_DAG, RUN = "collabhunts_backup", "run of collabhunts_backup"
 TIMED_OUT = "timed_out"  # the reason Airflow gives where dagrun_timeout has struck
+ENDED = {"success", "failed"}
+RECENT = 20  # successes that are looked through
 
 
 def record_failure(context: Mapping[str, Any]) -> None:
@@ -24,9 +28,10 @@ def record_failure(context: Mapping[str, Any]) -> None:
     The first error of a run is kept, but for a time-out of the run: that is the cause of whatever its tasks said.
 
     Runs in the task's process, or in the dag-processor for killed tasks and timed-out runs. The database may be what
-    failed; then the log says so, and the next run closes the row.
+    failed; then the log says so, and the next run closes the row. No alarm where there is a backup all the same: of
+    the run, whose last tasks failed, or of a later one, as the dag-processor may come late.
     """
-    dag_run = context["dag_run"]
+    dag_run, standing = context["dag_run"], None
     error = _one_line(context.get("exception") or _run_reason(context), context)
     try:
         with source() as connection:
@@ -42,12 +47,25 @@ def record_failure(context: Mapping[str, Any]) -> None:
                     triggered_by=triggered_by(dag_run),
                     error=error,
                 )
+            standing = _standing(connection, dag_run)
     except Exception:
         log.exception("the failure of run %s could not be written to backup_history: %s", dag_run.run_id, error)
     else:
         log.error("backup run %s failed: %s", dag_run.run_id, error)
-    if _alert(context, error):
+    if standing is not None:
+        log.warning("nobody is told of it: the backup %s is recorded", standing)
+    elif _alert(context, error):
         metrics.push({"BackupSucceeded": 0})
+
+
+def _standing(connection: Connection, dag_run: Any) -> str | None:
+    """A recorded backup of the run itself, or of one that began after it; None where there is none."""
+    began = getattr(dag_run, "start_date", None)
+    for row in read_rows(connection, status="success", most=RECENT):
+        is_later = row.run_id is not None and began is not None and row.created_at > began
+        if row.run_id == dag_run.run_id or is_later:
+            return row.file_name
+    return None
 
 
 def log_failure(context: Mapping[str, Any]) -> None:
@@ -58,8 +76,14 @@ def log_failure(context: Mapping[str, Any]) -> None:
 
 
 def deadline_missed(context: Mapping[str, Any]) -> None:
-    """Callback of the backup's deadline: its run is still at work, or still waiting."""
-    run_id = _run_id(context)
+    """Callback of the backup's deadline: its run is still at work, or still waiting.
+
+    Airflow keeps the deadlines of runs that have failed, and calls for them too: those were told when they failed.
+    """
+    run, run_id = context.get("dag_run"), _run_id(context)
+    if isinstance(run, Mapping) and run.get("state") in ENDED:
+        log.info("run %s has ended before its deadline", run_id)
+        return
     fact = f"the run {run_id} has not ended in the time it should take"
     raise_alert("backup-late", RUN, fact, link=page_of(BACKUP_DAG, run_id, None))
 

@@ -7,10 +7,10 @@ from typing import Any
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from include.disaster_recovery.anomalies import EMPTIED, UNUSUAL
+from include.disaster_recovery.anomalies import EMPTIED, UNUSUAL, no_longer
 from include.disaster_recovery.errors import BackupLate, DisasterRecoveryError
 from include.disaster_recovery.runtime import context, metrics
-from include.disaster_recovery.runtime.alerts import all_clear, all_clears, open_subjects, raise_alerts
+from include.disaster_recovery.runtime.alerts import all_clear, all_clears, open_subjects, raise_alerts, tell_again
 from include.disaster_recovery.runtime.connections import settings, source, store
 from include.disaster_recovery.runtime.failures import BACKUP_DAG, RUN
 from include.disaster_recovery.runtime.incident_of import page_of
@@ -35,15 +35,15 @@ def watch_backup(recorded: Mapping[str, Any], uncovered: Iterable[str]) -> Json:
 
 
 def _watch(key: str, uncovered: list[str]) -> Json:
-    done = f"{key} is recorded and verified"
-    all_clear("backup-failed", BACKUP_DAG, done)
-    all_clears("backup-late", {BUCKET: done, RUN: done})
+    done, link = f"{key} is recorded and verified", _page()
+    all_clear("backup-failed", BACKUP_DAG, done, link=link)
+    all_clears("backup-late", {BUCKET: done, RUN: done}, link=link)
     metrics.push({"BackupSucceeded": 1})  # first: what follows may fail
     look = look_at_backup(source, store(), settings(), key, uncovered)
     _attempt("told", lambda: _tell(look))
     _attempt("written into the history", lambda: keep_look(source, look))
     metrics.push(look.numbers)
-    return {**look.to_json(), "drift": str(look.drift) if look.drift else None}
+    return {**look.to_keep(), "numbers": look.numbers}
 
 
 def _attempt(what: str, action: Callable[[], None]) -> None:
@@ -57,14 +57,26 @@ def _attempt(what: str, action: Callable[[], None]) -> None:
 
 def _tell(look: BackupLook) -> None:
     link = _page()
-    if look.judged:
-        for kind in (EMPTIED, UNUSUAL):
-            _keep_told(kind, {f.subject: f.reason for f in look.findings if f.kind == kind}, "as usual again", link)
+    for kind in (EMPTIED, UNUSUAL):
+        _tell_findings(look, kind, link)
     facts = {name: f"table {name} of the database is in no backup" for name in look.uncovered}
-    _keep_told(UNCOVERED, facts, "is in the backup, or excluded", link)
+    _keep_told(UNCOVERED, facts, "is in the backup, excluded, or gone", link)
     if look.since is not None:
         drift = {look.key: f"since {look.since}: {look.drift}"} if look.drift else {}
         _keep_told(DRIFT, drift, "no further change", link)
+
+
+def _tell_findings(look: BackupLook, kind: str, link: str | None) -> None:
+    """Raise what was found, and clear what the backup shows to be over; what could not be judged stays open."""
+    if look.measures is None:
+        return
+    facts = {found.subject: found.reason for found in look.findings if found.kind == kind}
+    if facts:
+        raise_alerts(kind, facts, link=link)
+    others = {subject: since for subject, since in open_subjects(kind).items() if subject not in facts}
+    ended = {name: no_longer(kind, name, since, look.measures, look.weighed) for name, since in others.items()}
+    if over := {subject: why for subject, why in sorted(ended.items()) if why}:
+        all_clears(kind, over, link=link)
 
 
 def _keep_told(kind: str, facts: Mapping[str, str], over: str, link: str | None) -> None:
@@ -89,6 +101,7 @@ def watch_age() -> Json:
     _judge("backup-late", late, f"the newest verified backup is {ages.verified}")
     _judge("drill-late", unproven, f"the newest proven backup is {ages.proven}")
     metrics.push(_numbers(ages))
+    tell_again()
     _attempt("tidied", lambda: _forget_stale(ages))
     if late:
         raise BackupLate(late, hint="see docs/runbooks/backup-late.md; this task is green again once there is one")

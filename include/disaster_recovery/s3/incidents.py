@@ -38,6 +38,11 @@ class Incident:
         """What it is about."""
         return str(self.content.get("subject", ""))
 
+    @property
+    def since(self) -> datetime | None:
+        """When it was first reported, where that can be read."""
+        return _parsed(self.content.get("first_seen"))
+
 
 def incident_key(prefix: str, kind: str, subject: str) -> str:
     """Where an incident stands; the subject is hashed, as it may hold any character."""
@@ -57,13 +62,31 @@ def report(store: Store, prefix: str, kind: str, subject: str, fact: str, now: d
     found = _read(store, key)
     if found is None:  # closed since, or being written at this moment
         return False
-    is_due = not found.content.get("is_told") and now - _moment(found.content.get("telling_since"), now) > TELL_AGAIN
+    is_due = _is_untold(found, now)
     changed = {"last_seen": moment, "fact": fact[:LONGEST], "count": _count(found) + 1}
     try:
         return _change(store, found, {**changed, **({"telling_since": moment} if is_due else {})}) and is_due
     except DisasterRecoveryError as error:
         log.warning("an open incident was not counted once more: %s", error.fact)
         return False
+
+
+def _is_untold(found: Incident, now: datetime) -> bool:
+    """Whether no channel took the alert, and whoever tried last has had the time to."""
+    if found.content.get("is_told") or found.content.get("is_over"):
+        return False
+    return now - _moment(found.content.get("telling_since"), now) > TELL_AGAIN
+
+
+def claim_untold(store: Store, prefix: str, now: datetime) -> list[Incident]:
+    """Incidents of which nobody was told, and which are now the caller's to tell.
+
+    Raises:
+        StoreRefused, StoreUnavailable: a request failed.
+    """
+    found = [incident for key in store.keys(f"{prefix}{FOLDER}") if (incident := _read(store, key)) is not None]
+    untold = [each for each in found if each.content.get("kind") and _is_untold(each, now)]
+    return [each for each in untold if _change(store, each, {"telling_since": now.isoformat()})]
 
 
 def told(store: Store, prefix: str, kind: str, subjects: Iterable[str]) -> None:
@@ -170,8 +193,12 @@ def _count(found: Incident) -> int:
 
 
 def _moment(text: object, otherwise: datetime) -> datetime:
+    return _parsed(text) or otherwise
+
+
+def _parsed(text: object) -> datetime | None:
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:
-        return otherwise
-    return found if found.tzinfo else otherwise
+        return None
+    return found if found.tzinfo else None

@@ -57,7 +57,7 @@ def in_use(store: Store, prefix: str, now: datetime) -> set[str]:
         StoreRefused, StoreUnavailable: a request failed.
     """
     folder = f"{prefix}{FOLDER}"
-    live = [lease for lease in store.keys(folder) if _is_live(store, lease, now)]
+    live = [lease for lease, taken in store.moments(folder).items() if _is_live(taken, now)]
     return {prefix + key.removeprefix(folder).rpartition(".")[0] for key in live}
 
 
@@ -68,7 +68,7 @@ def is_in_use(store: Store, prefix: str, key: str, now: datetime) -> bool:
         StoreRefused, StoreUnavailable: a request failed.
     """
     own = f"{prefix}{FOLDER}{key.removeprefix(prefix)}."
-    return any(_is_live(store, lease, now) for lease in store.keys(own))
+    return any(_is_live(taken, now) for taken in store.moments(own).values())
 
 
 def left_behind(store: Store, prefix: str, now: datetime) -> list[str]:
@@ -78,13 +78,12 @@ def left_behind(store: Store, prefix: str, now: datetime) -> list[str]:
         StoreRefused, StoreUnavailable: a request failed.
     """
     folder = f"{prefix}{FOLDER}"
-    ours = [lease for lease in store.keys(folder) if _is_lease(prefix, lease.removeprefix(folder))]
-    return [lease for lease in ours if not _is_live(store, lease, now)]
+    dead = [lease for lease, taken in store.moments(folder).items() if not _is_live(taken, now)]
+    return [lease for lease in dead if _is_lease(prefix, lease.removeprefix(folder))]
 
 
-def _is_live(store: Store, lease: str, now: datetime) -> bool:
-    head = store.head(lease)
-    return head is not None and now - head.modified < LASTING
+def _is_live(taken: datetime, now: datetime) -> bool:
+    return now - taken < LASTING
 
 
 def _is_lease(prefix: str, name: str) -> bool:

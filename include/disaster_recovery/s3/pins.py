@@ -73,11 +73,10 @@ def pinned(store: Store, prefix: str) -> dict[str, str]:
 
 
 def _reason(store: Store, key: str) -> str:
-    found = store.head(key)
-    if found is None:
-        return UNREADABLE
+    """In characters that a log takes on one line: anybody may have written it."""
     try:
-        reason = json.loads(store.read(key, 0, min(found.size, LARGEST)))["reason"]
-    except (ValueError, TypeError, LookupError):
+        found = store.head(key)
+        text = json.loads(store.read(key, 0, min(found.size, LARGEST)) if found else b"")["reason"]
+    except (ValueError, TypeError, LookupError, RecursionError, StoreRefused):
         return UNREADABLE
-    return str(reason)[:LONGEST_REASON]
+    return "".join(each if each.isprintable() else " " for each in str(text)[:LONGEST_REASON])

@@ -14,6 +14,7 @@ from include.disaster_recovery.s3.errors import is_missing, is_precondition, tra
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 log = logging.getLogger(__name__)
 
@@ -169,9 +170,22 @@ class Store:
         Raises:
             StoreRefused, StoreUnavailable: the request failed.
         """
+        return {entry["Key"]: entry["Size"] for entry in self._listed(prefix)}
+
+    def moments(self, prefix: str) -> dict[str, datetime]:
+        """All keys below a prefix with when they were written last, by the server's clock, in the order of the keys.
+
+        Raises:
+            StoreRefused, StoreUnavailable: the request failed.
+        """
+        return {entry["Key"]: entry["LastModified"] for entry in self._listed(prefix)}
+
+    def _listed(self, prefix: str) -> list["ObjectTypeDef"]:
         with translated("LIST", self.bucket, prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-            return dict(sorted((entry["Key"], entry["Size"]) for page in pages for entry in page.get("Contents", [])))
+            return sorted(
+                (entry for page in pages for entry in page.get("Contents", [])), key=lambda entry: entry["Key"]
+            )
 
     def delete(self, keys: Iterable[str]) -> int:
         """Delete objects; returns how many.

@@ -4,6 +4,7 @@ select
     backup_type,
     status,
     file_name,
+    s3_url,
     file_size,
     execution_time_ms,
     case jsonb_typeof(components_backed_up) when 'object' then components_backed_up else '{}' end as components,

@@ -61,9 +61,14 @@ def prove(
         source: a session on the source database, for the history; it may be out of reach.
 
     Raises:
-        DrillFailed: the drill ended early for reasons that say nothing of the backup; nothing is recorded.
+        DrillFailed: the drill ended early for reasons that say nothing of the backup, or the backup was deleted
+            meanwhile; nothing is recorded.
         StoreUnavailable: the bucket was not reached.
     """
+    if store.head(drill.key) is None:
+        raise DrillFailed(
+            f"{drill.key} is gone: it was deleted while it was drilled", hint="trigger a drill of another backup"
+        )
     failure = None if compared is not None else _blamed(store, drill, failures, server)
     checks = [*(compared or ()), *_document(store, drill, source)]
     verdict = report(drill, phases, checks, failure)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
-from include.disaster_recovery.errors import RestoreInProgress, StoreRefused, StoreUnavailable
+from include.disaster_recovery.errors import RestoreInProgress, RestoreRefused, StoreRefused, StoreUnavailable
 from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.restore import staging
 from include.disaster_recovery.postgres.session import Connection
@@ -21,11 +21,13 @@ def open_restore(connection: Connection, store: Store, prefix: str, plan: Restor
     """Make the run's schema and its lease, the first things a restore writes.
 
     Raises:
+        RestoreRefused: the backup has been deleted since it was found.
         RestoreFailed, DatabaseUnavailable, StoreUnavailable: a request failed; nothing is left behind.
     """
     run = plan.run
     _protect(store, prefix, run, now)
     try:
+        _require_there(store, run.key)
         with restoring("staging cannot be created"), connection.transaction():
             staging.create(connection, run)
             for table in plan.tables:
@@ -43,6 +45,12 @@ def _protect(store: Store, prefix: str, run: RestoreRun, now: datetime) -> None:
         leases.take(store, prefix, run.key, run.run_id, now)
     except StoreRefused as error:
         log.warning("the backup is not protected from retention while it is restored: %s", error.fact)
+
+
+def _require_there(store: Store, key: str) -> None:
+    """From here on the lease keeps retention away, which may have been quicker."""
+    if store.head(key) is None:
+        raise RestoreRefused(f"{key} has expired while it was planned", hint="choose another backup key")
 
 
 def remove_leftovers(

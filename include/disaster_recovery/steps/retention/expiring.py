@@ -5,6 +5,7 @@ from datetime import datetime, timezone
 
 from include.disaster_recovery.backup_record import EXPIRED_TAG, EXPIRED_VALUE
 from include.disaster_recovery.errors import DocumentError, StoreRefused, StoreUnavailable
+from include.disaster_recovery.history.recalling import EXPIRED
 from include.disaster_recovery.history.rows import annotate
 from include.disaster_recovery.model import Value
 from include.disaster_recovery.postgres.session import Connection
@@ -16,7 +17,6 @@ from include.disaster_recovery.s3.store import Store, StoredObject
 from include.disaster_recovery.s3.tags import merge_tags
 from include.disaster_recovery.settings import Settings
 from include.disaster_recovery.steps.retention.planning import plan_retention
-from include.disaster_recovery.steps.retention.recalling import EXPIRED
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,9 @@ def _expire_one(
     # a server that only says it has deleted would leave a row that is expired and an object that is not.
     _mark(connection, today, now)
     _tag(store, today.key)
+    if reason := _claim(store, prefix, today.key, now):  # asked again: marking takes a while
+        _take_back(connection, store, today.key)
+        return reason
     store.delete([today.key])
     _require_gone(store, today.key)
     log.info("expired %s: %s", today.key, ", ".join(today.reasons))
@@ -97,9 +100,14 @@ def _obstacle(store: Store, prefix: str, found: StoredObject, now: datetime) -> 
         read_manifest(store, found.key, found.size)
     except DocumentError as error:
         return f"not deleted, as it cannot be told to be ours: {error.fact}; look at it, and delete it by hand"
-    if is_pinned(store, prefix, found.key):
+    return _claim(store, prefix, found.key, now)
+
+
+def _claim(store: Store, prefix: str, key: str, now: datetime) -> str | None:
+    """Who wants to keep it since it was planned."""
+    if is_pinned(store, prefix, key):
         return "pinned since it was planned"
-    return "in use since it was planned" if is_in_use(store, prefix, found.key, now) else None
+    return "in use since it was planned" if is_in_use(store, prefix, key, now) else None
 
 
 def _mark(connection: Connection, decision: Decision, now: datetime) -> None:

@@ -3,13 +3,13 @@
 import logging
 from datetime import datetime
 
+from include.disaster_recovery.history.recalling import recall
 from include.disaster_recovery.history.rows import read_rows
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.retention import ExpiryPlan, Policy, plan_expiry
 from include.disaster_recovery.s3.records import list_records
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings
-from include.disaster_recovery.steps.retention.recalling import recall
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from include.disaster_recovery.history.rows import read_rows
 from include.disaster_recovery.history.tidying import close_stale, delete_failed, stale_rows
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.s3 import leases, pins, reports
+from include.disaster_recovery.s3.records import backup_sizes
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings
 
@@ -85,11 +86,13 @@ def _old_reports(store: Store, prefix: str, before: datetime) -> list[str]:
 def _orphan_pins(store: Store, prefix: str) -> list[str]:
     """Pins of backups that are gone. One of no backup at all is named: somebody may believe that it protects one."""
     found, folder = [], f"{prefix}{pins.FOLDER}"
-    for pin in store.keys(folder):
+    pinning = store.keys(folder)
+    there = backup_sizes(store, prefix)  # listed after the pins: nobody can pin what is not there
+    for pin in pinning:
         key = prefix + pin.removeprefix(folder)
         if not is_backup_key(prefix, key):
             log.warning("the pin %s protects nothing: its name is not that of a backup", pin)
-        elif store.head(key) is None:
+        elif key not in there:
             log.warning("the pin %s is removed: there is no such backup", pin)
             found.append(pin)
     return found

@@ -11,7 +11,7 @@ from typing import TypeVar
 from include.disaster_recovery.backup_record import Verification, verification_of, verification_tags
 from include.disaster_recovery.errors import DatabaseUnavailable, SettingsError, StoreRefused, TableUnreadable
 from include.disaster_recovery.history.rows import HistoryRow, annotate, read_rows
-from include.disaster_recovery.history.verdicts import verdict_of
+from include.disaster_recovery.history.verdicts import best_row, verdict_of
 from include.disaster_recovery.model import Verdict
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.s3.store import Store
@@ -35,11 +35,6 @@ def read_row(connect: Connect, key: str) -> HistoryRow | None:
         connect, lambda connection: read_rows(connection, file_name=file_name(key)), "the document speaks for itself"
     )
     return best_row(rows or [])
-
-
-def best_row(rows: list[HistoryRow]) -> HistoryRow | None:
-    """The row that says most of a backup, where a file name has several: its success, else the newest."""
-    return next((row for row in rows if row.status == "success"), rows[0] if rows else None)
 
 
 def tagged(store: Store, key: str) -> Verification | None:

@@ -54,7 +54,7 @@ def _one(store: Store, prefix: str, wanted: str, connect: Connect) -> str:
     key = named_key(store, prefix, wanted)
     if store.head(key) is None:
         row = read_row(connect, key)
-        if row is None or row.status != "success" or is_expired(row):
+        if row is None or not _is_promised(row, store, prefix):
             raise unknown_backup(store, prefix, key)
     return key
 
@@ -62,7 +62,7 @@ def _one(store: Store, prefix: str, wanted: str, connect: Connect) -> str:
 def _all(store: Store, prefix: str, connect: Connect) -> list[str]:
     found = backup_keys(store, prefix)
     rows = read_history(connect, "a backup that is gone from the bucket is not noticed") or []
-    promised = {f"{prefix}{row.file_name}": row for row in rows if _is_promised(row)}
+    promised = {f"{prefix}{row.file_name}": row for row in rows if _is_promised(row, store, prefix)}
     ours = {key for key, row in promised.items() if row.run_id is not None and is_backup_key(prefix, key)}
     if foreign := sorted({*promised} - ours - {*found}):
         log.warning(
@@ -73,5 +73,8 @@ def _all(store: Store, prefix: str, connect: Connect) -> list[str]:
     return sorted({*found, *ours})
 
 
-def _is_promised(row: HistoryRow) -> bool:
-    return row.status == "success" and row.file_name is not None and not is_expired(row)
+def _is_promised(row: HistoryRow, store: Store, prefix: str) -> bool:
+    """Whether the row says that the backup is here; one of before bucket or prefix were changed is where it was."""
+    if row.status != "success" or row.file_name is None or is_expired(row):
+        return False
+    return row.run_id is None or row.s3_url in (None, f"s3://{store.bucket}/{prefix}{row.file_name}")

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from include.disaster_recovery.backup_record import Verification
-from include.disaster_recovery.errors import VerificationFailed
+from include.disaster_recovery.errors import StoreRefused, VerificationFailed
 from include.disaster_recovery.history.rows import HistoryRow
 from include.disaster_recovery.history.verdicts import is_expired, known_of, verdict_of
 from include.disaster_recovery.model import Depth, Verdict
-from include.disaster_recovery.s3.store import Store
+from include.disaster_recovery.s3.store import Store, StoredObject
 from include.disaster_recovery.settings import Settings
 from include.disaster_recovery.steps.verify.examining import examine, shown
 from include.disaster_recovery.steps.verify.keeping import Connect, read_row, record, tag, tagged
@@ -35,15 +35,9 @@ def verify(
         StoreRefused, StoreUnavailable: a request failed; nothing is kept.
     """
     began, row, stored = now(), read_row(connect, key), store.head(key)
-    if stored is None:
-        if row is not None and is_expired(row):
-            log.info("%s has expired, its object is gone as it should be", key)
-            return None
-        verdict = _missing(row, began)
-        log.error("%s: %s", key, verdict.findings[0])
-        record(connect, key, verdict)
-        return verdict
-    verdict = examine(store, stored, known_of(row), depth, now=began)
+    verdict = _examined(store, stored, row, depth, began) if stored else None
+    if stored is None or verdict is None:
+        return _gone(key, connect, began)
     if settings.s3.sse not in (None, stored.sse):
         verdict = _warned(verdict, f"the object is encrypted with {stored.sse}, the settings want {settings.s3.sse}")
     for warning in verdict.warnings:
@@ -70,6 +64,31 @@ def require_valid(key: str, verdict: Verdict) -> None:
             f"{key} is not what was written, {count} finding(s): {shown(verdict.findings)}", hint=RUNBOOK
         )
     log.info("%s is valid (%s): %d bytes, %d rows", key, verdict.depth, verdict.size, verdict.rows)
+
+
+def _examined(
+    store: Store, stored: StoredObject, row: HistoryRow | None, depth: Depth, now: datetime
+) -> Verdict | None:
+    """The verdict; None where the object was deleted while it was read, which says nothing of its bytes."""
+    try:
+        verdict = examine(store, stored, known_of(row), depth, now=now)
+    except StoreRefused:
+        if store.head(stored.key) is not None:
+            raise
+        return None
+    return verdict if verdict.valid or store.head(stored.key) is not None else None
+
+
+def _gone(key: str, connect: Connect, now: datetime) -> Verdict | None:
+    """What an object that is not there means; retention marks the row before it deletes."""
+    row = read_row(connect, key)
+    if row is not None and is_expired(row):
+        log.info("%s has expired, its object is gone as it should be", key)
+        return None
+    verdict = _missing(row, now)
+    log.error("%s: %s", key, verdict.findings[0])
+    record(connect, key, verdict)
+    return verdict
 
 
 def _missing(row: HistoryRow | None, now: datetime) -> Verdict:

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from include.disaster_recovery.backup_key import is_backup_key, opened_at
 from include.disaster_recovery.backup_record import BackupRecord
-from include.disaster_recovery.errors import DisasterRecoveryError, StoreUnavailable
+from include.disaster_recovery.errors import DisasterRecoveryError, StoreRefused, StoreUnavailable
+from include.disaster_recovery.history.recalling import recall
 from include.disaster_recovery.history.rows import HistoryRow, read_rows
 from include.disaster_recovery.model import Value
 from include.disaster_recovery.postgres.session import Connection
-from include.disaster_recovery.s3.records import list_records
+from include.disaster_recovery.s3.records import backup_sizes, list_records
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings, WatchSettings
 
@@ -65,12 +66,22 @@ def look_at_ages(connect: Connect, store: Store, settings: Settings, now: dateti
         StoreUnavailable, DatabaseUnavailable, TableUnreadable: neither can be reached.
     """
     try:
-        records = list_records(store, settings.s3.prefix, now)
+        records = _records(store, settings.s3.prefix, now)
         since = _first_look(store, settings.s3.prefix, now)
     except StoreUnavailable as error:
         log.warning("the bucket cannot be reached, the history is believed: %s", error.fact)
         return _from_history(connect, settings, now)
-    return _from_bucket(records, _said_valid(connect, settings), since, now)
+    return _from_bucket(_recalled(connect, records), since, now)
+
+
+def _records(store: Store, prefix: str, now: datetime) -> list[BackupRecord]:
+    """The backups with what the bucket knows of them: without verdicts where the key may not read tags."""
+    try:
+        return list_records(store, prefix, now)
+    except StoreRefused as error:
+        sizes = backup_sizes(store, prefix)  # raises where it is the bucket that is gone
+        log.warning("nothing is known of the backups' verdicts, the history is believed: %s", error.fact)
+    return [BackupRecord(key=key, created_at=opened_at(prefix, key), size=size) for key, size in sizes.items()]
 
 
 def _first_look(store: Store, prefix: str, now: datetime) -> datetime:
@@ -81,9 +92,9 @@ def _first_look(store: Store, prefix: str, now: datetime) -> datetime:
     return min(found.modified, now) if found else now
 
 
-def _from_bucket(records: list[BackupRecord], said_valid: set[str], since: datetime, now: datetime) -> Ages:
-    verified = [r for r in records if r.is_verified or (r.verification is None and r.key in said_valid)]
-    proven = [record for record in verified if record.proof and record.proof.state == "proven"]
+def _from_bucket(records: list[BackupRecord], since: datetime, now: datetime) -> Ages:
+    verified = [record for record in records if record.is_verified]
+    proven = [record for record in records if record.is_proven]
     drilled = max((r.proof for r in records if r.proof), key=lambda proof: proof.at, default=None)
     return Ages(
         now=now,
@@ -99,17 +110,17 @@ def _from_bucket(records: list[BackupRecord], said_valid: set[str], since: datet
     )
 
 
-def _said_valid(connect: Connect, settings: Settings) -> set[str]:
-    """Keys of which the history alone says that they are valid: of before tags, or where the bucket takes none."""
+def _recalled(connect: Connect, records: list[BackupRecord]) -> list[BackupRecord]:
+    """With what the history knows, as retention sees them: of before tags, or where the bucket takes none."""
     try:
-        return set(_valid(_rows(connect), settings.s3.prefix))
+        return recall(records, _rows(connect))
     except DisasterRecoveryError as error:
         log.warning("the history cannot be read, the bucket alone is believed: %s", error.fact)
-        return set()
+        return records
 
 
 def _from_history(connect: Connect, settings: Settings, now: datetime) -> Ages:
-    rows, prefix = _rows(connect), settings.s3.prefix
+    rows, prefix = [row for row in _rows(connect) if row.status == "success"], settings.s3.prefix
     verified = max(_valid(rows, prefix), default=None)
     proven = max(_valid([row for row in rows if _is_proven(row)], prefix), default=None)
     return Ages(
@@ -124,7 +135,7 @@ def _from_history(connect: Connect, settings: Settings, now: datetime) -> Ages:
 
 def _rows(connect: Connect) -> list[HistoryRow]:
     with connect() as connection:
-        return read_rows(connection, status="success", most=1000)
+        return read_rows(connection, most=1000)
 
 
 def _valid(rows: list[HistoryRow], prefix: str) -> Iterator[str]:

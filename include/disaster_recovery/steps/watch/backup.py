@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from include.disaster_recovery.anomalies import Finding, Measures, find_unusual, measures_of
+from include.disaster_recovery.anomalies import Finding, Measures, find_unusual, measures_of, weighed
 from include.disaster_recovery.errors import DisasterRecoveryError
 from include.disaster_recovery.history.rows import HistoryRow, annotate, read_rows
 from include.disaster_recovery.model import Value
@@ -23,7 +23,10 @@ ROWS_FOR_EACH = 6
 
 
 class BackupLook(Value):
-    """What was found. `since` is the backup that the schema was held against; `drift` is None where there was none."""
+    """What was found. `since` is the backup that the schema was held against; `drift` is None where there was none.
+
+    `measures` and `weighed` are what open incidents are judged by.
+    """
 
     key: str
     findings: list[Finding]
@@ -32,6 +35,13 @@ class BackupLook(Value):
     drift: Drift | None
     since: str | None
     numbers: dict[str, float]
+    measures: Measures | None
+    weighed: list[str]
+
+    def to_keep(self) -> dict[str, Any]:
+        """As JSON, without what the history says elsewhere."""
+        content = self.model_dump(mode="json", exclude={"measures", "weighed", "numbers"})
+        return {**content, "drift": str(self.drift) if self.drift else None}
 
 
 def look_at_backup(
@@ -51,6 +61,8 @@ def look_at_backup(
         drift=drift,
         since=since,
         numbers=_numbers(newest),
+        measures=newest,
+        weighed=weighed(newest, earlier, settings.anomalies) if newest else [],
     )
 
 
@@ -60,11 +72,8 @@ def keep_look(connect: Connect, look: BackupLook) -> None:
     Raises:
         DatabaseUnavailable, TableUnreadable: it cannot be written.
     """
-    content = look.to_json()
-    content.pop("numbers")
-    content["drift"] = str(look.drift) if look.drift else None
     with connect() as connection:
-        annotate(connection, look.key.rpartition("/")[2], {"watch": content})
+        annotate(connection, look.key.rpartition("/")[2], {"watch": look.to_keep()})
 
 
 def _history(connect: Connect, settings: Settings, key: str) -> tuple[Measures | None, list[Measures]]:

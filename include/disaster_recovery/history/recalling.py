@@ -8,15 +8,21 @@ from pydantic import ValidationError
 
 from include.disaster_recovery.backup_record import BackupRecord, Proof, Verification, taggable
 from include.disaster_recovery.history.rows import HistoryRow
-from include.disaster_recovery.history.verdicts import is_expired, verdict_of
+from include.disaster_recovery.history.verdicts import best_row, is_expired, verdict_of
 
 EXPIRED = "expired"  # the key below components_backed_up: {at, reason}, or null where it was taken back
 
 
 def recall(records: Iterable[BackupRecord], rows: Sequence[HistoryRow]) -> list[BackupRecord]:
-    """The records with the later verdict of bucket and history, and the mark of an expiry that was not finished."""
-    by_name = {row.file_name: row for row in reversed(rows)}  # newest first: the newest row of a name stays
-    return [_joined(record, by_name.get(record.key.rpartition("/")[2])) for record in records]
+    """The records with the later verdict of bucket and history, and the mark of an expiry that was not finished.
+
+    Args:
+        rows: newest first.
+    """
+    by_name: dict[str | None, list[HistoryRow]] = {}
+    for row in rows:
+        by_name.setdefault(row.file_name, []).append(row)
+    return [_joined(record, best_row(by_name.get(record.key.rpartition("/")[2], []))) for record in records]
 
 
 def _joined(record: BackupRecord, row: HistoryRow | None) -> BackupRecord:
