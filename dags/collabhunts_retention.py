@@ -50,8 +50,9 @@ def tasks() -> Any:
 
 with DAG(
     dag_id="collabhunts_retention",
-    schedule=CronTriggerTimetable("0 6 * * *", timezone="UTC"),
-    # No start date: unpausing the DAG must not run it at once, as somebody may want to see a dry run first.
+    # No start date and no delay: unpausing must not run it at once, somebody may want a dry run first. Not False, which
+    # Airflow takes for "if the last 06:00 is less than a tenth of a day ago".
+    schedule=CronTriggerTimetable("0 6 * * *", timezone="UTC", run_immediately=timedelta(seconds=1)),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=20),

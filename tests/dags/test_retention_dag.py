@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -59,3 +59,14 @@ def test_every_task_is_retried_and_has_a_time_limit(dag: Any) -> None:
 def test_the_page_says_what_red_means(dag: Any) -> None:
     assert "what red means" in dag.doc_md
     assert "docs/retention.md" in dag.doc_md
+
+
+def test_unpausing_waits_for_the_next_six_o_clock(dag: Any) -> None:
+    """Somebody may want to see a dry run before the first backup is deleted."""
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables.base import TimeRestriction
+
+    scheduled: Any = DagSerialization.from_dict(DagSerialization.to_dict(dag))  # what the scheduler goes by
+    restriction = TimeRestriction(earliest=scheduled.start_date, latest=None, catchup=scheduled.catchup)
+    first = scheduled.timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    assert first.run_after > datetime.now(timezone.utc)

@@ -27,7 +27,10 @@ from tests.support.receivers import Endpoint, free_port, http_endpoint
 from tests.support.rig import Rig
 
 __all__ = ["deployment"]
-NOW = datetime.now(timezone.utc)
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 @pytest.fixture
@@ -200,7 +203,7 @@ def test_a_damaged_document_before_it_keeps_the_schema_from_being_compared(table
 
 def plant(store: Store, hours: float, *, state: str | None = "valid", drill: str | None = None) -> str:
     """A backup of so many hours ago, as the bucket knows it."""
-    at = NOW - timedelta(hours=hours)
+    at = now() - timedelta(hours=hours)
     key = backup_key("backups/", at, "none")
     store.put(key, b"{}")
     if state:
@@ -214,7 +217,7 @@ def plant(store: Store, hours: float, *, state: str | None = "valid", drill: str
 
 def first_look(store: Store, monkeypatch: pytest.MonkeyPatch, hours_later: float) -> None:
     """The watch has looked before; it is so many hours later now."""
-    look_at_ages(no_database, store, watch_tasks.settings(), NOW)
+    look_at_ages(no_database, store, watch_tasks.settings(), now())
     monkeypatch.setattr(watch_tasks.context, "now", lambda: datetime.now(timezone.utc) + timedelta(hours=hours_later))
 
 
@@ -265,9 +268,9 @@ def test_what_the_history_says_counts_where_the_bucket_has_no_verdict(tables: Ri
     merge_tags(store, key, dict.fromkeys(("verification", "verified-at", "verification-depth"), None))
     ages = look_at_ages(tables.connect, store, watch_tasks.settings(), datetime.now(timezone.utc))
     assert ages.verified == key
-    assert look_at_ages(no_database, store, watch_tasks.settings(), NOW).verified is None
+    assert look_at_ages(no_database, store, watch_tasks.settings(), now()).verified is None
     store.delete([key])  # a row alone is no backup
-    assert look_at_ages(tables.connect, store, watch_tasks.settings(), NOW).verified is None
+    assert look_at_ages(tables.connect, store, watch_tasks.settings(), now()).verified is None
 
 
 def test_a_key_that_may_not_read_tags_leaves_the_verdicts_to_the_history(
