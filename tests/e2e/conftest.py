@@ -33,10 +33,10 @@ SHORT_RESTORE_DAG = "collabhunts_restore_short"
 DATABASE, RESTORED = "collabhunts_e2e", "collabhunts_e2e_restored"
 RUN_SECONDS = 240.0
 CANARY = f"row-canary-{secrets.token_hex(8)}"
-BALLAST_ROWS = 900_000  # about 300 MB: long enough to catch an extract at work, large enough to be cut in two
+BALLAST_ROWS = 500_000  # about 170 MB: long enough to catch an extract at work, large enough to be cut in two
 SETTINGS = """
 tables: {include: all, schemas: [public]}
-extract: {split_bytes: 134217728, snapshot_start_seconds: 15}
+extract: {split_bytes: 83886080, snapshot_start_seconds: 15}
 alerts: {smtp: {to: [ops@example.org]}, webhook: {endpoint: hooks/backups}}
 """
 BALLAST = """

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from include.disaster_recovery.s3.documents import read_manifest
-from tests.e2e.conftest import CANARY, DAG, SHORT_DAG, Platform, wait_for
+from tests.e2e.conftest import BALLAST_ROWS, CANARY, DAG, SHORT_DAG, Platform, wait_for
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -45,7 +45,7 @@ def test_a_scheduled_run_records_a_verified_backup(platform: Platform, first_run
     assert head.sse == "AES256"
     assert head.checksum is not None
     assert row["components_backed_up"]["verification"]["valid"] is True
-    assert row["components_backed_up"]["row_counts"]["ballast"] == 900_000
+    assert row["components_backed_up"]["row_counts"]["ballast"] == BALLAST_ROWS
     assert "auth.users" in row["tables_backed_up"]
     assert (row["migration_count"], row["function_count"] > 5) == (12, True)
     assert staged(platform, row) == []
