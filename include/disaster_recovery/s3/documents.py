@@ -25,6 +25,7 @@ from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Compression
 from include.disaster_recovery.stream.codec import expand, expand_stream, stored_frame
 
+IN_METADATA = "manifest-sha256"  # under which an object of ours names its manifest, in the metadata of S3
 LARGEST_DESCRIPTION = 256 * 1024**2  # bytes of a manifest or section: that of 8 TB of rows, and what fits into memory
 LARGEST_BATCH = 1024**3 - 1  # MaxAllocSize: no value that Postgres takes is larger
 _SHA256, _DIGEST = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{16}")

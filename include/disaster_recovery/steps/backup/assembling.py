@@ -13,6 +13,7 @@ from include.disaster_recovery.fragments import by_table, check_complete
 from include.disaster_recovery.history.catalog import BACKUP_VERSION
 from include.disaster_recovery.model import AssembledDocument, BackupRun, Snapshot, StagedFragment, StagedSection
 from include.disaster_recovery.s3.compose import compose
+from include.disaster_recovery.s3.documents import IN_METADATA
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings
 from include.disaster_recovery.stream.codec import frame, stored_frame
@@ -87,18 +88,14 @@ def _agree(store: Store, run: BackupRun, layout: Layout) -> None:
 
 
 def _compose(store: Store, settings: Settings, run: BackupRun, layout: Layout, parts: Sequence[Any]) -> None:
-    metadata = {"backup-id": run.backup_id, "manifest-sha256": layout.manifest_sha256, "writer": __version__}
+    metadata = {"backup-id": run.backup_id, IN_METADATA: layout.manifest_sha256, "writer": __version__}
     tags = {"written-by": "collabhunts-disaster-recovery", "backup-type": run.backup_type}
     try:
         content_type = CONTENT_TYPES[settings.compression]
         compose(store, run.key, parts, metadata=metadata, tags=tags, content_type=content_type)
     except BackupExists:
         there = store.head(run.key)
-        if (
-            there is None
-            or there.metadata.get("manifest-sha256") != layout.manifest_sha256
-            or there.size != layout.size
-        ):
+        if there is None or there.metadata.get(IN_METADATA) != layout.manifest_sha256 or there.size != layout.size:
             raise
         log.warning("%s was completed by an earlier try whose answer was lost", run.key)
 

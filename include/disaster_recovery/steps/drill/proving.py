@@ -28,7 +28,7 @@ from include.disaster_recovery.postgres.rebuild.prerequisites import missing_ext
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.recovery_proof import readable, summary
 from include.disaster_recovery.restore_model import Check
-from include.disaster_recovery.s3.documents import read_manifest, read_section
+from include.disaster_recovery.s3.documents import IN_METADATA, read_manifest, read_section
 from include.disaster_recovery.s3.reports import write_report
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.s3.tags import merge_tags
@@ -37,7 +37,6 @@ from include.disaster_recovery.verification import Known
 log = logging.getLogger(__name__)
 
 Session = Callable[[], AbstractContextManager[Connection]]
-MANIFEST = "manifest-sha256"  # of the object's metadata, as assembling writes it
 RUNBOOK = "docs/runbooks/drill-failed.md says what each kind means"
 
 
@@ -141,7 +140,7 @@ def _document(store: Store, drill: OpenedDrill, source: Session) -> list[Check]:
     said = metadata.get("row_counts")
     records = [
         Known(where="the document's metadata", row_counts=said if _is_counts(said) else {}),
-        Known(where="the object's metadata", manifest_sha256=stored.metadata.get(MANIFEST) if stored else None),
+        Known(where="the object's metadata", manifest_sha256=stored.metadata.get(IN_METADATA) if stored else None),
     ]
     try:
         with source() as connection:

@@ -8,7 +8,7 @@ from datetime import datetime
 from include.disaster_recovery.document import Manifest
 from include.disaster_recovery.errors import DocumentError, NewerDocument
 from include.disaster_recovery.model import Depth, Verdict
-from include.disaster_recovery.s3.documents import read_manifest, read_section
+from include.disaster_recovery.s3.documents import IN_METADATA, read_manifest, read_section
 from include.disaster_recovery.s3.store import Store, StoredObject
 from include.disaster_recovery.stream.checker import observe
 from include.disaster_recovery.verification import (
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 SHOWN = 5  # findings in a message
 KEPT = 20  # findings in a verdict; the log has all
-MANIFEST = "manifest-sha256"  # of the object's metadata, as assembling writes it
 
 
 @dataclass(kw_only=True)
@@ -113,7 +112,7 @@ def _read_document(found: _Reading, store: Store, stored: StoredObject, known: K
 
 def _compare_metadata(found: _Reading, stored: StoredObject, manifest_sha256: str) -> None:
     """The object's own metadata names the manifest, unless somebody else has uploaded it."""
-    written = stored.metadata.get(MANIFEST)
+    written = stored.metadata.get(IN_METADATA)
     if written is None:
         found.warnings.append("the object has no metadata of ours: somebody has uploaded it again")
     elif written != manifest_sha256:
@@ -137,7 +136,7 @@ def _compare_origin(found: _Reading, manifest: Manifest, store: Store, stored: S
     metadata = read_section(store, stored.key, manifest, "metadata")
     if not is_of_key(stored.key, metadata):
         fact = f"these are the bytes of another backup, opened at {str(metadata.get('created_at'))[:40]!r}"
-        (found.findings if MANIFEST in stored.metadata else found.warnings).append(fact)
+        (found.findings if IN_METADATA in stored.metadata else found.warnings).append(fact)
 
 
 def _about_document(key: str, error: DocumentError) -> str:
