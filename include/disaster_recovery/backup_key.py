@@ -56,6 +56,11 @@ def opened_at(prefix: str, key: str) -> datetime:
     return moment(match[1] if match else key)
 
 
+def file_name(key: str) -> str:
+    """The last part of a backup key, by which the history knows the backup."""
+    return key.rpartition("/")[2]
+
+
 def compression_of(key: str) -> Compression:
     """How the object behind a backup key is compressed, by its suffix."""
     for compression, suffix in SUFFIX.items():

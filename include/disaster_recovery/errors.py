@@ -51,6 +51,11 @@ class DisasterRecoveryError(Exception):
         return _rebuild, (type(self), self.fact, self.hint)
 
 
+def fact_of(error: BaseException) -> str:
+    """An error in a line of a log: other libraries' by their type only, as their text may quote rows or secrets."""
+    return error.fact if isinstance(error, DisasterRecoveryError) else type(error).__name__
+
+
 def _rebuild(kind: type[DisasterRecoveryError], fact: str, hint: str) -> DisasterRecoveryError:
     return kind(fact, hint=hint)
 

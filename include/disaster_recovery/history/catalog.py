@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg import errors as pg
 from psycopg.types.json import Jsonb
 
+from include.disaster_recovery.backup_key import file_name
 from include.disaster_recovery.errors import DatabaseUnavailable
 from include.disaster_recovery.model import BackupRun, BackupType
 from include.disaster_recovery.postgres.errors import translated
@@ -48,7 +49,7 @@ def open_row(connection: Connection, run: BackupRun, s3_url: str) -> None:
     values = {
         "id": run.backup_id,
         "backup_type": run.backup_type,
-        "file_name": run.key.rpartition("/")[2],
+        "file_name": file_name(run.key),
         "s3_url": s3_url,
         "components": Jsonb({"run": {"run_id": run.run_id, "triggered_by": run.triggered_by}}),
         "version": BACKUP_VERSION,

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from include.disaster_recovery.backup_key import file_name
 from include.disaster_recovery.backup_record import BackupRecord, Proof, Verification, taggable
 from include.disaster_recovery.history.rows import HistoryRow
 from include.disaster_recovery.history.verdicts import best_row, is_expired, verdict_of
@@ -22,7 +23,7 @@ def recall(records: Iterable[BackupRecord], rows: Sequence[HistoryRow]) -> list[
     by_name: dict[str | None, list[HistoryRow]] = {}
     for row in rows:
         by_name.setdefault(row.file_name, []).append(row)
-    return [_joined(record, best_row(by_name.get(record.key.rpartition("/")[2], []))) for record in records]
+    return [_joined(record, best_row(by_name.get(file_name(record.key), []))) for record in records]
 
 
 def _joined(record: BackupRecord, row: HistoryRow | None) -> BackupRecord:

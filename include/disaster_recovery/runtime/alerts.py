@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from include.disaster_recovery.alerting import Alert, firing, kind_of, resolved
-from include.disaster_recovery.errors import DisasterRecoveryError
+from include.disaster_recovery.errors import fact_of
 from include.disaster_recovery.runtime import alert_marks
 from include.disaster_recovery.runtime.channels import BRIEF, send
 from include.disaster_recovery.runtime.connections import AWS_CONFIG, settings, store
@@ -80,7 +80,7 @@ def tell_again() -> None:
         for kind, facts in by_kind.items():
             _tell_new(kind, facts, None, moment)
     except Exception as error:  # noqa: BLE001
-        log.error("what nobody was told of could not be told again: %s", _named(error))  # noqa: TRY400
+        log.error("what nobody was told of could not be told again: %s", fact_of(error))  # noqa: TRY400
 
 
 def _tell_new(kind: str, facts: Mapping[str, str], link: str | None, moment: datetime) -> None:
@@ -93,7 +93,7 @@ def open_subjects(kind: str) -> dict[str, datetime | None]:
     try:
         found = _in_bucket(lambda bucket, prefix: incidents.open_incidents(bucket, prefix, kind))
     except Exception as error:  # noqa: BLE001
-        log.warning("open incidents cannot be listed: %s", _named(error))
+        log.warning("open incidents cannot be listed: %s", fact_of(error))
         return {}
     return {incident.subject: incident.since for incident in found}
 
@@ -105,7 +105,7 @@ def _ours_to_tell(kind: str, facts: Mapping[str, str], moment: datetime) -> dict
     try:
         return _in_bucket(report)
     except Exception as error:  # noqa: BLE001 - the bucket may be what is broken
-        log.warning("the incident cannot be kept in the bucket: %s", _named(error))
+        log.warning("the incident cannot be kept in the bucket: %s", fact_of(error))
         return {name: alert_marks.is_first(kind, name) for name in facts}
 
 
@@ -118,7 +118,7 @@ def _ended(kind: str, subjects: Iterable[str]) -> dict[str, str]:
             lambda bucket, prefix: _each(names, lambda name: incidents.close(bucket, prefix, kind, name))
         )
     except Exception as error:  # noqa: BLE001
-        log.warning("the incident cannot be ended in the bucket: %s", _named(error))
+        log.warning("the incident cannot be ended in the bucket: %s", fact_of(error))
         return marked
     return {**marked, **{name: _since(found) for name, found in closed.items() if found is not None}}
 
@@ -152,10 +152,6 @@ def _each(names: Iterable[str], action: Callable[[str], T]) -> dict[str, T]:
     found = list(names)
     with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="incidents") as pool:
         return dict(zip(found, pool.map(action, found), strict=True))
-
-
-def _named(error: BaseException) -> str:
-    return error.fact if isinstance(error, DisasterRecoveryError) else type(error).__name__
 
 
 def _names(facts: Mapping[str, str]) -> str:

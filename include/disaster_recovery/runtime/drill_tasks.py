@@ -15,7 +15,6 @@ from include.disaster_recovery.postgres import scratch
 from include.disaster_recovery.restore_model import LoadUnit, RestorePlan, RestoreReport
 from include.disaster_recovery.runtime import alerts, context, restore_tasks
 from include.disaster_recovery.runtime.connections import DRILL, settings, source, store, target, target_text
-from include.disaster_recovery.s3.documents import read_manifest
 from include.disaster_recovery.steps.drill import cleaning, opening, proving
 
 log = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ def plan_drill() -> list[Json]:
     ti.xcom_push(key="drill", value=drill.to_json())
     with _measured("plan") as meter:
         with target(DRILL) as connection:
-            opening.open_scratch(
+            meter.bytes = opening.open_scratch(
                 connection, store(), settings(), drill, conn_id=DRILL, is_active=context.is_running(ti)
             )
         with target(DRILL, drill.database) as connection:
@@ -76,7 +75,6 @@ def plan_drill() -> list[Json]:
                 is_active=context.is_running(ti),
                 most_units=context.most_mapped(),
             )
-        meter.bytes = _schema_bytes(plan)
     ti.xcom_push(key="plan", value=plan.to_json())
     return [unit.to_json() for unit in units]
 
@@ -93,17 +91,12 @@ def _opened(key: str, size: int, now: datetime) -> OpenedDrill:
     )
 
 
-def _schema_bytes(plan: RestorePlan) -> int:
-    manifest, _ = read_manifest(store(), plan.run.key, plan.run.size)
-    return manifest.sections["schema"].length
-
-
 def rebuild_schema(plan: Json) -> Json:
     """Create what the tables need, and the tables."""
     with _measured("rebuild") as meter:
-        rebuilt = restore_tasks.rebuild_schema(plan)
-        meter.bytes = _schema_bytes(RestorePlan.model_validate(plan))
-    return rebuilt
+        planned = get_current_context()["ti"].xcom_pull(task_ids=PLAN, key="phase")
+        meter.bytes = Phase.model_validate(planned).bytes  # both read the schema section
+        return restore_tasks.rebuild_schema(plan)
 
 
 def load(plan: Json, unit: Json) -> Json:

@@ -8,7 +8,7 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from include.disaster_recovery.anomalies import EMPTIED, UNUSUAL, no_longer
-from include.disaster_recovery.errors import BackupLate, DisasterRecoveryError
+from include.disaster_recovery.errors import BackupLate, fact_of
 from include.disaster_recovery.runtime import context, metrics
 from include.disaster_recovery.runtime.alerts import all_clear, all_clears, open_subjects, raise_alerts, tell_again
 from include.disaster_recovery.runtime.connections import settings, source, store
@@ -51,8 +51,7 @@ def _attempt(what: str, action: Callable[[], None]) -> None:
     try:
         action()
     except Exception as error:  # noqa: BLE001
-        fact = error.fact if isinstance(error, DisasterRecoveryError) else type(error).__name__
-        log.error("what the watch has found was not %s: %s", what, fact)  # noqa: TRY400
+        log.error("what the watch has found was not %s: %s", what, fact_of(error))  # noqa: TRY400
 
 
 def _tell(look: BackupLook) -> None:

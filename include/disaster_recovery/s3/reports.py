@@ -4,7 +4,7 @@ import json
 import re
 from datetime import datetime
 
-from include.disaster_recovery.backup_key import is_backup_key, moment, timestamp
+from include.disaster_recovery.backup_key import file_name, is_backup_key, moment, timestamp
 from include.disaster_recovery.drill_guard import EarlierDrill
 from include.disaster_recovery.drill_model import DrillReport
 from include.disaster_recovery.errors import StoreRefused
@@ -50,7 +50,7 @@ def reported_drills(store: Store, prefix: str) -> list[EarlierDrill]:
 
 def bare_name(key: str) -> str:
     """The file name of a backup without its suffixes, as reports are named after it."""
-    return key.rpartition("/")[2].partition(".json")[0]
+    return file_name(key).partition(".json")[0]
 
 
 def _drill(at: str, backup: str) -> EarlierDrill | None:

@@ -8,6 +8,7 @@ from itertools import takewhile
 from include.disaster_recovery.backup_key import is_backup_key
 from include.disaster_recovery.backup_record import Verification, verification_of
 from include.disaster_recovery.errors import RestoreRefused, StoreRefused
+from include.disaster_recovery.s3.records import backup_sizes
 from include.disaster_recovery.s3.store import Store, StoredObject
 from include.disaster_recovery.s3.tags import read_tags
 from include.disaster_recovery.settings import Settings
@@ -63,7 +64,7 @@ def backup_keys(store: Store, prefix: str) -> list[str]:
     Raises:
         StoreRefused, StoreUnavailable: the request failed.
     """
-    return [key for key in store.keys(f"{prefix}collabhunts-backup-") if is_backup_key(prefix, key)]
+    return list(backup_sizes(store, prefix))
 
 
 def unknown_backup(store: Store, prefix: str, key: str) -> RestoreRefused:

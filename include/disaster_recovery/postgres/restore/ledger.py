@@ -89,18 +89,12 @@ def applied(connection: Connection, schema: str) -> list[TableDiff]:
 
 def record_undo(connection: Connection, schema: str, statements: Sequence[str]) -> None:
     """Note what would undo a rebuilt schema, inside the transaction that rebuilds it."""
-    for each in statements:
-        connection.execute(
-            sql.SQL("insert into {} (statement) values ({})").format(sql.Identifier(schema, "undo"), sql.Literal(each))
-        )
+    _record(connection, schema, "undo", "statement", statements)
 
 
 def record_skipped(connection: Connection, schema: str, lines: Sequence[str]) -> None:
     """Note what a rebuild has left out, with reasons, inside the transaction that leaves it out."""
-    for each in lines:
-        connection.execute(
-            sql.SQL("insert into {} (line) values ({})").format(sql.Identifier(schema, "skipped"), sql.Literal(each))
-        )
+    _record(connection, schema, "skipped", "line", lines)
 
 
 def skipped(connection: Connection, schema: str) -> list[str]:
@@ -116,10 +110,13 @@ def skipped(connection: Connection, schema: str) -> list[str]:
 
 def record_stand_ins(connection: Connection, schema: str, names: Sequence[str]) -> None:
     """Note the schemas made in Supabase's stead, inside the transaction that makes them: they are finished later."""
-    for each in names:
-        connection.execute(
-            sql.SQL("insert into {} values ({})").format(sql.Identifier(schema, "stand_ins"), sql.Literal(each))
-        )
+    _record(connection, schema, "stand_ins", "name", names)
+
+
+def _record(connection: Connection, schema: str, table: str, column: str, values: Sequence[str]) -> None:
+    query = sql.SQL("insert into {} ({}) values ({})")
+    for each in values:
+        connection.execute(query.format(sql.Identifier(schema, table), sql.Identifier(column), sql.Literal(each)))
 
 
 def stand_ins(connection: Connection, schema: str) -> list[str]:

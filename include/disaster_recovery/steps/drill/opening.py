@@ -61,8 +61,8 @@ def open_scratch(
     *,
     conn_id: str,
     is_active: Callable[[str], bool],
-) -> None:
-    """Make the scratch database, when what crashed drills have left is removed.
+) -> int:
+    """Make the scratch database, when what crashed drills have left is removed; returns the schema section's bytes.
 
     Args:
         connection: in any other database of the drill server.
@@ -83,6 +83,7 @@ def open_scratch(
         remove_orphans(connection, store, settings.s3.prefix, drill.run_id, is_active)
         scratch.create(connection, drill.database, drill.run_id, drill.key)
     log.info("created scratch database %s", drill.database)
+    return manifest.sections["schema"].length
 
 
 def plan_drill(

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+from include.disaster_recovery.backup_key import file_name
 from include.disaster_recovery.backup_record import proof_tags
 from include.disaster_recovery.drill_model import (
     DrillReport,
@@ -21,6 +22,7 @@ from include.disaster_recovery.errors import (
     DocumentError,
     DrillFailed,
     StoreRefused,
+    fact_of,
 )
 from include.disaster_recovery.history.rows import annotate, read_rows
 from include.disaster_recovery.history.verdicts import known_of
@@ -124,7 +126,7 @@ def _lacking(store: Store, drill: OpenedDrill, server: Session) -> DrillServer |
             major = connection.info.server_version // 10000
         was = int(str(metadata["server_version"]).partition(".")[0])
     except (DisasterRecoveryError, KeyError, TypeError, ValueError) as error:
-        log.warning("what the drill server lacks is not known: %s", _fact(error))
+        log.warning("what the drill server lacks is not known: %s", fact_of(error))
         return None
     return DrillServer(missing_extensions=tuple(missing), is_older=major < was)
 
@@ -144,7 +146,7 @@ def _document(store: Store, drill: OpenedDrill, source: Session) -> list[Check]:
     ]
     try:
         with source() as connection:
-            rows = read_rows(connection, status="success", file_name=_file_name(drill.key), most=1)
+            rows = read_rows(connection, status="success", file_name=file_name(drill.key), most=1)
         records += [known_of(row) for row in rows]
     except DisasterRecoveryError as error:
         log.warning("backup_history could not be asked about the document: %s", error.fact)
@@ -177,7 +179,7 @@ def _tag(store: Store, verdict: DrillReport) -> None:
 def _note(source: Session, verdict: DrillReport, report_key: str | None) -> None:
     try:
         with source() as connection:
-            if not annotate(connection, _file_name(verdict.key), {"drill": verdict.in_history(report_key)}):
+            if not annotate(connection, file_name(verdict.key), {"drill": verdict.in_history(report_key)}):
                 log.warning("backup_history has no row of %s: the verdict is on the object", verdict.key)
     except DisasterRecoveryError as error:
         log.warning("the verdict is not in backup_history: %s; hint: %s", error.fact, error.hint)
@@ -192,11 +194,3 @@ def _log(verdict: DrillReport) -> None:
     log.info(summary(verdict.checks))
     if verdict.state == "proven":
         log.info("%s is proven: recovered in %.1f s, %d bytes", verdict.key, verdict.seconds, verdict.bytes)
-
-
-def _file_name(key: str) -> str:
-    return key.rpartition("/")[2]
-
-
-def _fact(error: Exception) -> str:
-    return error.fact if isinstance(error, DisasterRecoveryError) else type(error).__name__

@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime, timezone
 
+from include.disaster_recovery.backup_key import file_name
 from include.disaster_recovery.backup_record import EXPIRED_TAG, EXPIRED_VALUE
 from include.disaster_recovery.errors import DocumentError, StoreRefused, StoreUnavailable
 from include.disaster_recovery.history.recalling import EXPIRED
@@ -112,7 +113,7 @@ def _claim(store: Store, prefix: str, key: str, now: datetime) -> str | None:
 
 def _mark(connection: Connection, decision: Decision, now: datetime) -> None:
     mark = {"at": now.isoformat(), "reason": ", ".join(decision.reasons)}
-    if not annotate(connection, decision.key.rpartition("/")[2], {EXPIRED: mark}):
+    if not annotate(connection, file_name(decision.key), {EXPIRED: mark}):
         log.info("%s has no row in the history", decision.key)
 
 
@@ -145,4 +146,4 @@ def _take_back(connection: Connection, store: Store, key: str) -> None:
         merge_tags(store, key, {EXPIRED_TAG: None})
     except StoreRefused as error:
         log.warning("%s may still be tagged as expired: %s; hint: %s", key, error.fact, error.hint)
-    annotate(connection, key.rpartition("/")[2], {EXPIRED: None})
+    annotate(connection, file_name(key), {EXPIRED: None})

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from include.disaster_recovery.backup_key import file_name
 from include.disaster_recovery.backup_record import Verification, verification_of, verification_tags
 from include.disaster_recovery.errors import DatabaseUnavailable, SettingsError, StoreRefused, TableUnreadable
 from include.disaster_recovery.history.rows import HistoryRow, annotate, read_rows
@@ -76,11 +77,6 @@ def record(connect: Connect, key: str, verdict: Verdict) -> None:
 
     if _attempt(connect, write, "the verdict stands in the bucket only") is False:
         log.warning("backup_history has no row of %s: the verdict stands in the bucket only", key)
-
-
-def file_name(key: str) -> str:
-    """The last part of a backup key, by which the history knows the backup."""
-    return key.rpartition("/")[2]
 
 
 def _attempt(connect: Connect, act: Callable[[Connection], Found], consequence: str) -> Found | None:

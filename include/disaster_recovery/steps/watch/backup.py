@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from include.disaster_recovery.anomalies import Finding, Measures, find_unusual, measures_of, weighed
+from include.disaster_recovery.backup_key import file_name
 from include.disaster_recovery.errors import DisasterRecoveryError
 from include.disaster_recovery.history.rows import HistoryRow, annotate, read_rows
 from include.disaster_recovery.model import Value
@@ -73,12 +74,12 @@ def keep_look(connect: Connect, look: BackupLook) -> None:
         DatabaseUnavailable, TableUnreadable: it cannot be written.
     """
     with connect() as connection:
-        annotate(connection, look.key.rpartition("/")[2], {"watch": look.to_keep()})
+        annotate(connection, file_name(look.key), {"watch": look.to_keep()})
 
 
 def _history(connect: Connect, settings: Settings, key: str) -> tuple[Measures | None, list[Measures]]:
     """The backup in numbers, and those before it, newest first."""
-    name, most = key.rpartition("/")[2], settings.anomalies.backups * ROWS_FOR_EACH
+    name, most = file_name(key), settings.anomalies.backups * ROWS_FOR_EACH
     try:
         with connect() as connection:
             own = read_rows(connection, status="success", file_name=name, most=1)
