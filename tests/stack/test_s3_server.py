@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from include.demo.stack.errors import StackError
+from include.demo.stack.ports import GRPC_OFFSET
 from include.demo.stack.s3_server import S3Server
 
 MIB = 1024 * 1024
@@ -151,17 +151,26 @@ def test_data_and_keys_outlive_a_restart(tmp_path: Path, how: str) -> None:
 
 
 def test_its_sockets_are_its_own_and_go_with_it(tmp_path: Path) -> None:
-    """weed's defaults, /tmp/seaweedfs-s3-PORT.sock, outlive it; one of another user then kept a bucket from working."""
+    """weed's defaults, /tmp/seaweedfs-s3-PORT.sock, outlive it; one of another user then kept a bucket from working.
+
+    Those of gRPC (/tmp/seaweedfs-volume-grpc-PORT.sock) no flag moves: they are removed with the server.
+    """
     server = S3Server(folder=tmp_path / "s3")
     try:
         server.start()
         assert server._sockets is not None
         folder = Path(server._sockets.name)
         assert {"filer.sock", "s3.sock"} >= {path.name for path in folder.iterdir()} > set()
-        assert not list(Path(tempfile.gettempdir()).glob(f"seaweedfs-*-{server.port}.sock"))
+        assert not [name for name in ("s3", "filer") if Path(f"/tmp/seaweedfs-{name}-{server.port}.sock").exists()]
+        of_grpc = [
+            path
+            for lease in server._leases
+            for path in Path("/tmp").glob(f"seaweedfs-*-grpc-{lease.port + GRPC_OFFSET}.sock")
+        ]
+        assert of_grpc
     finally:
         server.destroy()
-    assert not folder.exists()
+    assert not [path for path in (folder, *of_grpc) if path.exists()]
 
 
 def put_one_mib(client: Any, bucket: str, key: str) -> bool:

@@ -10,6 +10,7 @@ import sysconfig
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -56,6 +57,7 @@ FLAGS: Mapping[str, str] = {
     "master.volumeSizeLimitMB": "256",
     "master.telemetry": "false",
 }
+WEED_TEMP = Path("/tmp")  # noqa: S108  # as weed's source has it
 FULL_VOLUME_MB = 8
 ORDERLY_STOP_S = 15.0
 CLIENT_CONFIG = Config(signature_version="s3v4", s3={"addressing_style": "path"})
@@ -183,6 +185,7 @@ class S3Server(Server):
 
     def _release_ports(self) -> None:
         for lease in self._leases:
+            _remove_grpc_sockets(lease)  # while the port is ours
             lease.release()
         self._leases = []
         if self._sockets is not None:
@@ -238,6 +241,13 @@ class S3Server(Server):
             time.sleep(0.1)
         if not taken:
             raise StackError(f"bucket {bucket} took no object", hint=f"read {self.log_file}")
+
+
+def _remove_grpc_sockets(lease: PortLease) -> None:
+    """Delete what weed leaves in /tmp, whatever its flags and TMPDIR say: the sockets of the gRPC port of `lease`."""
+    for socket in WEED_TEMP.glob(f"seaweedfs-*-grpc-{lease.port + lease.offset}.sock"):
+        with suppress(OSError):  # of another user, whose weed had this port before
+            socket.unlink()
 
 
 def _gives_objects(client: S3Client, bucket: str) -> bool:
