@@ -25,7 +25,9 @@
         ├── RestoreFailed         the target refused the restore; everything was rolled back
         ├── ComparisonFailed      the restored target is not what the backup says
         ├── DrillFailed           a drill ended before its comparison
-        └── BackupLate            the newest backup is older than it should be
+        ├── BackupLate            the newest backup is older than it should be
+        ├── BackupUnknown         neither bucket nor history knows a backup, or a report, of that name
+        └── RunRefused            Airflow did not start a run, or does not know it
 
 Airflow's retry policy reads the two middle classes (`dags/`): permanent errors skip the remaining retries.
 """
@@ -158,3 +160,15 @@ class BackupLate(PermanentError):
 
 class DrillFailed(PermanentError):
     """A drill ended before its comparison; the message says whether that tells anything of the backup."""
+
+
+class BackupUnknown(PermanentError):
+    """Neither bucket nor history knows a backup, or a report, of that name."""
+
+
+class RunRefused(PermanentError):
+    """Airflow did not start a run, or does not know it; `status` is its HTTP status."""
+
+    def __init__(self, fact: str, *, hint: str, status: int = 502) -> None:
+        super().__init__(fact, hint=hint)
+        self.status = status

@@ -1,0 +1,37 @@
+"""What the JSON endpoints of Backup History take."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from include.disaster_recovery.model import Value
+from include.disaster_recovery.restore_model import RestoreMode
+
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+TableText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class VerifyForm(Value):
+    """How deep to verify."""
+
+    depth: Literal["quick", "full"] = "full"
+
+
+class PinForm(Value):
+    """Why a backup is kept."""
+
+    reason: Reason
+
+
+class RestoreForm(Value):
+    """The restore's Params, as its DAG has them; the DAG itself checks them again."""
+
+    backup_key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    target_conn_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,250}\Z")] = "collabhunts_restore_db"
+    tables: (
+        Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=200)]], Field(min_length=1)] | None
+    ) = None
+    mode: RestoreMode = "upsert"
+    restore_schema: bool = False
+    dry_run: bool = False
+    require_approval: bool = True
