@@ -14,6 +14,7 @@ from include.demo.stack.stack import OWNER, Stack
 
 FOLDER = PROJECT / ".demo"
 UI_PORT = 8080
+FOLLOWERS = ("collabhunts_drill", "collabhunts_verify", "collabhunts_restore", "collabhunts_retention")
 
 
 def demo(size: float) -> int:
@@ -62,15 +63,16 @@ def up(size: float) -> int:
             [
                 ("Airflow", stack.airflow.base_url),
                 ("log in as", f"admin, password in {stack.folder / 'airflow' / 'secrets' / 'admin.password'}"),
-                ("back up now", f"unpause or trigger {backup_story.DAG}"),
+                ("Backup History", f"{stack.airflow.base_url}/plugin/backup-history"),
+                ("backups", "nightly; that of last midnight is taken if it is missing, a drill follows"),
                 ("bucket", f"s3://{stack.bucket} on {stack.s3.endpoint_url}"),
                 ("restore", f"trigger {restore_story.DAG}, with restore_schema the first time"),
-                ("rehearse", "unpause collabhunts_drill: it follows each backup; or trigger it"),
                 ("source", f"{stack.postgres.host}:{stack.postgres.port}/{stack.database}"),
                 ("empty target", f"{stack.postgres.host}:{stack.postgres.port}/{restore_story.TARGET}"),
                 ("data", str(stack.folder)),
             ],
         )
+        backup_story.unpause(stack, (backup_story.DAG, *FOLLOWERS))
         while True:
             time.sleep(1)
             stack.airflow.check()

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,13 @@ def back_up(stack: Stack, console: Console, copies: Path) -> Backup:
     if state != "success" or history.get("status") != "success":
         raise DemoFailed(f"the run is {state}: {history.get('error_message')}\n\n{failed_log(stack, DAG, run_id)}")
     return Backup(history=history, document=_download(stack, history, copies), airflow_seconds=seconds)
+
+
+def unpause(stack: Stack, dag_ids: Sequence[str]) -> None:
+    """Let DAGs run; that of the backup starts with the run of the last midnight, as it would after an outage."""
+    for dag_id in dag_ids:
+        stack.airflow.admin.wait_for_dag(dag_id)
+        stack.airflow.admin.unpause(dag_id)
 
 
 def look_at(stack: Stack, backup: Backup) -> dict[str, int]:
