@@ -127,6 +127,15 @@ def plan_expiry(records: Iterable[BackupRecord], policy: Policy, now: datetime) 
     )
 
 
+def filled(records: Iterable[BackupRecord], policy: Policy, now: datetime) -> dict[str, tuple[int, int]]:
+    """How many backups each rule keeps, and how many it would: `daily` 7 of 7. Rules that are not used are left out."""
+    newest_first = sorted(records, key=lambda record: (record.created_at, record.key), reverse=True)
+    fed = [record for record in newest_first if record.is_verified and not _is_future(record, now)]
+    kept = Counter(reason.rule for reasons in _kept_by_rules(fed, policy).values() for reason in reasons)
+    wanted = {name: getattr(policy, f"keep_{name}") for name in ("last", "daily", "weekly", "monthly")}
+    return {name: (kept[name], count) for name, count in wanted.items() if count}
+
+
 def _is_future(record: BackupRecord, now: datetime) -> bool:
     return record.created_at > now + CLOCK_SKEW
 

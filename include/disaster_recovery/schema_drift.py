@@ -1,6 +1,7 @@
-"""What has changed in the schema since the backup before, named. Pure."""
+"""How much a schema section describes, and what has changed in it since the backup before, named. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from include.disaster_recovery.catalog_facts import KINDS, Description, Fact, facts
 from include.disaster_recovery.model import Value
@@ -29,6 +30,21 @@ class Drift(Value):
                 said.append(f"{what}: {', '.join(shown)}")
         more = len(self.added) + len(self.removed) + len(self.changed) - (MOST_NAMED - left)
         return "; ".join([*said, f"and {more} more"] if more else said)
+
+
+def section_counts(described: Mapping[str, Any]) -> dict[str, int]:
+    """How many of each kind a schema section describes."""
+    return {name: _count(each) for name, each in described.items() if name not in ("ddl", "rls_probes")}
+
+
+def _count(section: Any) -> int:
+    """Entries of a section; of `{table: [items]}` the items."""
+    if isinstance(section, dict) and all(isinstance(items, list) for items in section.values()):
+        items = list(section.values())
+        return (
+            sum(map(len, items)) if items and all(isinstance(i, dict) for each in items for i in each) else len(section)
+        )
+    return len(section)
 
 
 def find_drift(before: Description, after: Description, covered: Sequence[str]) -> Drift:

@@ -27,7 +27,7 @@ class RestoreForm(Value):
     """The restore's Params, as its DAG has them; the DAG itself checks them again."""
 
     backup_key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    target_conn_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,250}\Z")] = "collabhunts_restore_db"
+    target_conn_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,250}$")] = "collabhunts_restore_db"
     tables: (
         Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=200)]], Field(min_length=1)] | None
     ) = None

@@ -1,6 +1,6 @@
 """What the page needs from outside: connections, Airflow's permissions and runs. The runtime provides them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -66,4 +66,4 @@ class Gate(Protocol):
         ...
 
 
-RunsOf = Callable[..., Awaitable[Runs]]  # a FastAPI dependency: the runs with the credentials of the request
+RunsOf = Callable[..., Runs]  # a FastAPI dependency: the runs with the credentials of the request

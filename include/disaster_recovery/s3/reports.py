@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import datetime
 
 from include.disaster_recovery.backup_key import file_name, is_backup_key, moment, timestamp
@@ -12,7 +13,19 @@ from include.disaster_recovery.restore_model import RestoreReport
 from include.disaster_recovery.s3.store import Store
 
 RESTORES, DRILLS = "restores/", "drills/"
+LARGEST = 16 * 1024**2  # bytes of a report that are read: one of a thousand tables is below 1 MiB
 _NAME = re.compile(r"(?P<at>.{24})-of-(?P<backup>.+)\.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredReport:
+    """A report as its name tells: when it began, and of which backup, without suffixes. `name` is below its folder."""
+
+    key: str
+    name: str
+    at: datetime
+    backup: str
+    modified: datetime
 
 
 def report_key(prefix: str, report: RestoreReport | DrillReport) -> str:
@@ -43,9 +56,32 @@ def reported_drills(store: Store, prefix: str) -> list[EarlierDrill]:
     Raises:
         StoreRefused, StoreUnavailable: the request failed.
     """
-    folder = f"{prefix}{DRILLS}"
-    found = [_NAME.fullmatch(key.removeprefix(folder)) for key in store.keys(folder)]
-    return [drill for match in found if match and (drill := _drill(match["at"], match["backup"]))]
+    return [EarlierDrill(at=each.at, backup=each.backup) for each in list_reports(store, prefix, DRILLS)]
+
+
+def list_reports(store: Store, prefix: str, folder: str) -> list[StoredReport]:
+    """Every report of a folder, `RESTORES` or `DRILLS`, oldest first; somebody else's objects are left out.
+
+    Raises:
+        StoreRefused, StoreUnavailable: the request failed.
+    """
+    found = store.moments(f"{prefix}{folder}")
+    return [report for key, modified in found.items() if (report := _named(f"{prefix}{folder}", key, modified))]
+
+
+def read_text(store: Store, report: StoredReport) -> bytes:
+    """The JSON of a report.
+
+    Raises:
+        StoreRefused: it is gone, or larger than any report.
+        StoreUnavailable: the request failed.
+    """
+    found = store.head(report.key)
+    if found is None:
+        raise StoreRefused(f"{report.key} is gone", hint="list the reports again")
+    if found.size > LARGEST:
+        raise StoreRefused(f"{report.key} has {found.size} bytes, at most {LARGEST} are read", hint="it is no report")
+    return store.read(report.key, 0, found.size)
 
 
 def bare_name(key: str) -> str:
@@ -53,11 +89,16 @@ def bare_name(key: str) -> str:
     return file_name(key).partition(".json")[0]
 
 
-def _drill(at: str, backup: str) -> EarlierDrill | None:
+def _named(folder: str, key: str, modified: datetime) -> StoredReport | None:
+    name = key.removeprefix(folder)
+    match = _NAME.fullmatch(name)
     try:
-        return EarlierDrill(at=moment(at), backup=backup)
+        at = moment(match["at"]) if match else None
     except ValueError:  # somebody else's object
         return None
+    if match is None or at is None:
+        return None
+    return StoredReport(key=key, name=name, at=at, backup=match["backup"], modified=modified)
 
 
 def _key(prefix: str, folder: str, key: str, at: datetime) -> str:

@@ -14,6 +14,7 @@ from include.disaster_recovery.postgres.schema import describe_catalogs, describ
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import reading
 from include.disaster_recovery.s3.store import Store
+from include.disaster_recovery.schema_drift import section_counts
 from include.disaster_recovery.settings import Settings
 from include.disaster_recovery.stream.codec import frame
 from include.disaster_recovery.supabase.edge_functions import describe_edge_functions as read_edge_functions
@@ -43,7 +44,7 @@ def describe_schema(
         described = describe_catalogs(connection, schemas, beyond)
         described["rls_probes"] = probe_rls(connection, snapshot.tables).to_json()
         described["ddl"] = describe_ddl(dump, parameters, described, schemas, snapshot.snapshot_id)
-    counts = {name: _count(section) for name, section in described.items() if name not in ("ddl", "rls_probes")}
+    counts = section_counts(described)
     log.info("described schema: %s", ", ".join(f"{count} {name}" for name, count in counts.items()))
     return _stage(store, settings, run, "schema", described, counts, [], snapshot.snapshot_id)
 
@@ -66,16 +67,6 @@ def covered_schemas(settings: Settings, snapshot: Snapshot) -> list[str]:
     """The schemas described: those of the settings, and those of tables named beyond them; never Supabase's auth."""
     named = {table.schema_name for table in snapshot.tables}
     return [*settings.tables.schemas, *sorted(named - set(settings.tables.schemas) - {"auth", "storage"})]
-
-
-def _count(section: Any) -> int:
-    """Entries of a section; of `{table: [items]}` the items."""
-    if isinstance(section, dict) and all(isinstance(items, list) for items in section.values()):
-        items = list(section.values())
-        return (
-            sum(map(len, items)) if items and all(isinstance(i, dict) for each in items for i in each) else len(section)
-        )
-    return len(section)
 
 
 def _stage(

@@ -1,0 +1,1 @@
+"""Backup History over HTTP: routes, guard, numbers for monitors. Knows no Airflow."""

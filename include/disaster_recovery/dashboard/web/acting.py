@@ -1,0 +1,76 @@
+"""The routes that do something. Each asks for the right of its own, and takes JSON of this page only."""
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.concurrency import run_in_threadpool
+
+from include.disaster_recovery.dashboard.catalogue import Catalogue
+from include.disaster_recovery.dashboard.forms import PinForm, RestoreForm, VerifyForm
+from include.disaster_recovery.dashboard.model import BackupEntry, Download, StartedRun
+from include.disaster_recovery.dashboard.seams import Gate, Runs, RunsOf
+
+log = logging.getLogger(__name__)
+
+
+def run_routes(catalogue: Catalogue, gate: Gate, runs_of: RunsOf) -> APIRouter:
+    """Those that start a run."""
+    router = APIRouter(prefix="/api", tags=["runs"])
+    Asked = Annotated[Runs, Depends(runs_of)]  # noqa: N806 - a type
+
+    async def started(runs: Runs, dag_id: str, **conf: Any) -> StartedRun:
+        run = await runs.trigger(dag_id, conf)
+        catalogue.forget()
+        return run
+
+    @router.post("/backups", dependencies=[Depends(gate.may("backup"))])
+    async def backup(runs: Asked) -> StartedRun:
+        return await started(runs, "collabhunts_backup")
+
+    @router.post("/backups/{backup_id}/verify", dependencies=[Depends(gate.may("verify"))])
+    async def verify(backup_id: str, form: VerifyForm, runs: Asked) -> StartedRun:
+        key = await run_in_threadpool(catalogue.key_of, backup_id)
+        return await started(runs, "collabhunts_verify", backup_key=key, depth=form.depth)
+
+    @router.post("/backups/{backup_id}/drill", dependencies=[Depends(gate.may("drill"))])
+    async def drill(backup_id: str, runs: Asked) -> StartedRun:
+        key = await run_in_threadpool(catalogue.key_of, backup_id)
+        return await started(runs, "collabhunts_drill", backup_key=key)
+
+    @router.post("/restores", dependencies=[Depends(gate.may("restore"))])
+    async def restore(form: RestoreForm, runs: Asked) -> StartedRun:
+        return await started(runs, "collabhunts_restore", **form.to_json())
+
+    return router
+
+
+def backup_routes(catalogue: Catalogue, gate: Gate) -> APIRouter:
+    """Those that are about one backup, and start no run."""
+    router = APIRouter(prefix="/api/backups/{backup_id}", tags=["actions"])
+    Downloader = Annotated[str, Depends(gate.may("download"))]  # noqa: N806 - types
+    Keeper = Annotated[str, Depends(gate.may("pin"))]  # noqa: N806
+
+    @router.post("/download")
+    def download(backup_id: str, user: Downloader) -> Download:
+        found = catalogue.download(backup_id)
+        log.info("%s was given a link to %s for some minutes", _plain(user), found.file_name)
+        return found
+
+    @router.post("/pin")
+    def pin(backup_id: str, form: PinForm, user: Keeper) -> BackupEntry:
+        entry = catalogue.pin(backup_id, form.reason, user)
+        log.info("%s pinned %s", _plain(user), entry.file_name)
+        return entry
+
+    @router.post("/unpin")
+    def unpin(backup_id: str, user: Keeper) -> BackupEntry:
+        entry = catalogue.unpin(backup_id)
+        log.info("%s unpinned %s", _plain(user), entry.file_name)
+        return entry
+
+    return router
+
+
+def _plain(name: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in name[:100])

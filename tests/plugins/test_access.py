@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from include.demo.stack.airflow_server import PROJECT
+from tests.plugins.conftest import MARKED, PAGE, Site
+
+ACTIONS = ["", "/x/verify", "/x/drill", "/x/download", "/x/pin", "/x/unpin"]
+FORGED = "eyJhbGciOiJIUzUxMiJ9.eyJzdWIiOiJhZG1pbiJ9.bm90IHNpZ25lZA"
+
+
+def routes(site: Site, admin: str) -> list[tuple[str, str]]:
+    described: dict[str, Any] = site.client(bearer=admin).get("openapi.json").json()["paths"]
+    return [(method, path) for path, methods in described.items() for method in methods]
+
+
+@pytest.mark.parametrize("token, status", [(None, 401), (FORGED, 403)])
+def test_no_route_answers_a_stranger(site: Site, admin: str, token: str | None, status: int):
+    found = routes(site, admin)
+    assert len(found) > 15
+    with site.client(bearer=token) as stranger:
+        for method, path in [*found, ("get", "/openapi.json")]:
+            filled = re.sub(r"{[^}]+}", "drill", path).removeprefix("/")
+            answer = stranger.request(method, filled, headers=MARKED, json={} if method == "post" else None)
+            assert answer.status_code == status, (method, path, answer.text)
+
+
+def test_the_page_sends_a_stranger_to_the_login(site: Site):
+    answer = site.client().get("")
+    assert answer.status_code == 303
+    assert "next=%2Fbackup-history%2F" in answer.headers["location"]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_viewer_may_only_look(site: Site, viewer: str, action: str):
+    forms = {"/x/verify": {"depth": "quick"}, "/x/pin": {"reason": "r"}}
+    answer = site.client(bearer=viewer).post(f"api/backups{action}", json=forms.get(action, {}))
+    assert answer.status_code == 403
+
+
+def test_a_viewer_sees_the_overview_and_may_nothing(site: Site, viewer: str):
+    client = site.client(cookie=viewer)
+    assert client.get("api/overview").json()["tiles"]["backups"] == 0
+    assert not any(client.get("api/me").json()["may"].values())
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Requested-With": "backup-history", "Origin": "https://evil.example"},
+        {"X-Requested-With": "backup-history", "Origin": "null"},
+        {"X-Requested-With": "backup-history", "Sec-Fetch-Site": "cross-site"},
+        {"X-Requested-With": "backup-history", "Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_request_that_another_site_made_is_refused(site: Site, admin: str, headers: dict[str, str]):
+    answer = site.client(cookie=admin).post("api/backups", json={}, headers=headers)
+    assert answer.status_code == 403
+    assert set(answer.json()) == {"fact", "hint"}
+
+
+def test_a_form_is_refused(site: Site, admin: str):
+    assert site.client(cookie=admin).post("api/backups", data={"a": "b"}).status_code == 415
+
+
+def test_the_page_starts_a_backup_and_follows_it(site: Site, admin: str):
+    client = site.client(cookie=admin)
+    started = client.post("api/backups", json={}, headers={**MARKED, "Origin": site.origin}).json()
+    assert started["is_paused"] is True
+    run = client.get(f"api/runs/collabhunts_backup/{started['run_id']}").json()
+    assert (run["run_id"], run["state"]) == (started["run_id"], "queued")
+
+
+def test_airflow_checks_what_a_restore_is_given(site: Site, admin: str):
+    answer = site.client(bearer=admin).post("api/restores", json={"backup_key": "../x"})
+    assert answer.status_code == 400
+    assert "backup_key" in answer.json()["fact"]
+
+
+@pytest.mark.parametrize("name", ["nope", "%00", "..%2f..%2fx", "%2e%2e", "x" * 3000])
+def test_hostile_ids_are_unknown(site: Site, admin: str, name: str):
+    for path in (f"api/backups/{name}", f"api/reports/drill/{name}", f"api/runs/collabhunts_backup/{name}"):
+        assert site.client(bearer=admin).get(path).status_code in {404, 405, 422}, path
+
+
+@pytest.mark.parametrize("path, caching", [("", "no-store"), ("api/me", "no-store"), ("static/js/main.js", "no-cache")])
+def test_every_answer_has_the_headers(site: Site, admin: str, path: str, caching: str):
+    headers = site.client(bearer=admin).get(path).headers
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == caching
+
+
+def test_metrics_say_that_the_history_is_out_of_reach(site: Site, admin: str):
+    answer = site.client(bearer=admin).get("metrics")
+    assert 'collabhunts_source_up{source="history"} 0' in answer.text
+    assert 'collabhunts_source_up{source="bucket"} 1' in answer.text
+
+
+def test_airflow_has_the_page_in_its_menu(site: Site):
+    (plugin,) = [
+        p for p in site.airflow.admin.api("GET", "/api/v2/plugins")["plugins"] if p["name"] == "backup_history"
+    ]
+    assert plugin["external_views"][0]["url_route"] == PAGE.removeprefix("/")
+
+
+def test_the_plugin_is_light():
+    code = "import sys, plugins.backup_history; print([m for m in ('fastapi', 'boto3', 'yaml') if m in sys.modules])"
+    before = "import sys, airflow.plugins_manager; print([m for m in ('fastapi', 'boto3', 'yaml') if m in sys.modules])"
+    found = [
+        subprocess.run([sys.executable, "-c", each], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+        for each in (before, code)
+    ]
+    assert found[0] == found[1]
