@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from include.disaster_recovery.dashboard.dags import BACKUP
+from include.disaster_recovery.dashboard.dags import DRILL as DRILL_DAG
 from include.disaster_recovery.dashboard.model import Answer, BackupEntry, DagFacts, Level
 from include.disaster_recovery.dashboard.view import View
 from include.disaster_recovery.dashboard.wording import ago, duration, first_line, moment_text
@@ -14,7 +16,6 @@ from include.disaster_recovery.settings import WatchSettings
 
 FAILED, LATE = "docs/runbooks/backup-failed.md", "docs/runbooks/backup-late.md"
 DAMAGED, DRILL = "docs/runbooks/verification-failed.md", "docs/runbooks/drill-failed.md"
-BACKUP_DAG, DRILL_DAG = "collabhunts_backup", "collabhunts_drill"
 REASONS = 2  # in the sentence: more are not read
 
 
@@ -101,15 +102,15 @@ def _why_none(entries: Sequence[BackupEntry]) -> str:
 
 def _what_then(entries: Sequence[BackupEntry], facts: DagFacts) -> str:
     there = [entry for entry in entries if entry.in_bucket]
-    if any(run.dag_id == BACKUP_DAG for run in facts.running):
+    if any(run.dag_id == BACKUP for run in facts.running):
         return "wait for the backup that is running"
-    first = f"unpause {BACKUP_DAG} and " if facts.is_paused else ""
+    first = f"unpause {BACKUP} and " if facts.is_paused else ""
     if any(entry.verification == "unverified" for entry in there):
-        return f"verify the newest backup, or {first}trigger {BACKUP_DAG}; see {DAMAGED}"
+        return f"verify the newest backup, or {first}trigger {BACKUP}; see {DAMAGED}"
     if there:
-        return f"{first}trigger {BACKUP_DAG} now, and verify it; see {DAMAGED}"
+        return f"{first}trigger {BACKUP} now, and verify it; see {DAMAGED}"
     failed = any(entry.status == "failed" for entry in entries)
-    return f"{first}trigger {BACKUP_DAG} now" + (f"; see {FAILED}" if failed else "")
+    return f"{first}trigger {BACKUP} now" + (f"; see {FAILED}" if failed else "")
 
 
 def _sentence(newest: BackupEntry, known: Known, concerns: Sequence[Concern], now: datetime) -> str:
@@ -139,16 +140,16 @@ def _concerns(
     yield from _failure(later, now)
     yield from _proof(newest, known, facts, limits, now)
     if facts.is_paused:
-        yield Concern(level="warning", reason=f"{BACKUP_DAG} is paused", action=f"unpause {BACKUP_DAG}")
+        yield Concern(level="warning", reason=f"{BACKUP} is paused", action=f"unpause {BACKUP}")
     yield from _problems(view)
 
 
 def _age(newest: BackupEntry, facts: DagFacts, limits: WatchSettings, now: datetime) -> Iterator[Concern]:
     if now - newest.created_at > timedelta(hours=limits.late_hours):
-        if any(run.dag_id == BACKUP_DAG for run in facts.running):
+        if any(run.dag_id == BACKUP for run in facts.running):
             action = "see what the running backup is waiting for"
         else:
-            action = f"{'unpause' if facts.is_paused else 'see why'} {BACKUP_DAG}"
+            action = f"{'unpause' if facts.is_paused else 'see why'} {BACKUP}"
             action += " and trigger it" if facts.is_paused else " brought no newer one, and trigger it"
         reason = f"no newer backup is verified, one is due every {limits.late_hours} h"
         yield Concern(level="bad", reason=reason, action=f"{action}; see {LATE}")
@@ -159,7 +160,7 @@ def _damage(later: Sequence[BackupEntry], now: datetime) -> Iterator[Concern]:
         if entry.verification in ("invalid", "missing"):
             what = "is damaged" if entry.verification == "invalid" else "is gone from the bucket"
             reason = f"the newer backup of {moment_text(entry.created_at, now)} {what}"
-            yield Concern(level="bad", reason=reason, action=f"trigger {BACKUP_DAG} now, and verify it; see {DAMAGED}")
+            yield Concern(level="bad", reason=reason, action=f"trigger {BACKUP} now, and verify it; see {DAMAGED}")
             return
 
 
@@ -175,7 +176,7 @@ def _failure(later: Sequence[BackupEntry], now: datetime) -> Iterator[Concern]:
     last = next((entry for entry in later if entry.status != "in_progress"), None)
     if last and last.status == "failed":
         said = f"the last attempt failed {ago(last.created_at, now)}: {first_line(last.error or '')}"
-        action = f"open the log of the red task, and trigger {BACKUP_DAG} again; see {FAILED}"
+        action = f"open the log of the red task, and trigger {BACKUP} again; see {FAILED}"
         yield Concern(level="warning", reason=said, action=action)
 
 

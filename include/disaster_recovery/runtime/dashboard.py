@@ -1,6 +1,8 @@
 """Backup History, wired to Airflow's connections, permissions and runs."""
 
+import time
 from datetime import datetime, timezone
+from functools import lru_cache
 
 from botocore.config import Config
 from fastapi import FastAPI
@@ -20,6 +22,8 @@ IMPATIENT = AWS_CONFIG.merge(
     Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 )
 
+CLIENT_SECONDS = 300
+
 
 def build() -> FastAPI:
     """The application; connections are asked for with each request.
@@ -32,6 +36,12 @@ def build() -> FastAPI:
 
 
 def _store() -> Store:
+    """A client costs a tenth of a second to make, and may be shared; a changed connection counts after some minutes."""
+    return _store_of(int(time.monotonic() // CLIENT_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _store_of(_period: int) -> Store:
     return store(IMPATIENT)
 
 

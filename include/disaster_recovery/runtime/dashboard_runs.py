@@ -8,21 +8,13 @@ from urllib.parse import quote
 import httpx
 from fastapi import Request
 
+from include.disaster_recovery.dashboard.dags import BACKUP, OURS
 from include.disaster_recovery.dashboard.model import DagFacts, Problem, RunningRun, RunStatus, StartedRun, TaskState
 from include.disaster_recovery.errors import RunRefused, fact_of
 from include.disaster_recovery.runtime.lazy_app import PARENT
 
 log = logging.getLogger(__name__)
 
-BACKUP = "collabhunts_backup"
-DAGS = (
-    BACKUP,
-    "collabhunts_restore",
-    "collabhunts_verify",
-    "collabhunts_drill",
-    "collabhunts_retention",
-    "collabhunts_watch",
-)
 CREDENTIALS = ("authorization", "cookie")
 PAGE = 100
 MOST_TASKS = 1000
@@ -45,7 +37,7 @@ class AirflowRuns:
         """Of the backup's DAG; a failure is a problem in the answer, not an exception."""
         try:
             dag = await self._ask("GET", f"/dags/{BACKUP}")
-            wanted = {"dag_ids": list(DAGS), "states": ["queued", "running"], "page_limit": PAGE}
+            wanted = {"dag_ids": list(OURS), "states": ["queued", "running"], "page_limit": PAGE}
             runs = (await self._ask("POST", "/dags/~/dagRuns/list", wanted))["dag_runs"]
             return DagFacts(
                 is_paused=dag["is_paused"],
@@ -79,8 +71,8 @@ class AirflowRuns:
         Raises:
             RunRefused: there is no such run, or Airflow could not be asked.
         """
-        if dag_id not in DAGS:
-            raise RunRefused(f"{dag_id[:100]!r} is none of our DAGs", hint=f"ask for {', '.join(DAGS)}", status=404)
+        if dag_id not in OURS:
+            raise RunRefused(f"{dag_id[:100]!r} is none of our DAGs", hint=f"ask for {', '.join(OURS)}", status=404)
         if run_id.strip() in {"", ".", ".."}:  # the client would make another path of it
             raise RunRefused(f"there is no run {run_id!r}", hint="ask for a run's id", status=404)
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from starlette.concurrency import run_in_threadpool
 
 from include.disaster_recovery.dashboard.catalogue import Catalogue
+from include.disaster_recovery.dashboard.dags import BACKUP, DRILL, RESTORE, VERIFY
 from include.disaster_recovery.dashboard.forms import PinForm, RestoreForm, VerifyForm
 from include.disaster_recovery.dashboard.model import BackupEntry, Download, StartedRun
 from include.disaster_recovery.dashboard.seams import Gate, Runs, RunsOf
@@ -26,21 +27,25 @@ def run_routes(catalogue: Catalogue, gate: Gate, runs_of: RunsOf) -> APIRouter:
 
     @router.post("/backups", dependencies=[Depends(gate.may("backup"))])
     async def backup(runs: Asked) -> StartedRun:
-        return await started(runs, "collabhunts_backup")
+        """Back up now."""
+        return await started(runs, BACKUP)
 
     @router.post("/backups/{backup_id}/verify", dependencies=[Depends(gate.may("verify"))])
     async def verify(backup_id: str, form: VerifyForm, runs: Asked) -> StartedRun:
+        """Read a backup again: every byte, or a quick look."""
         key = await run_in_threadpool(catalogue.key_of, backup_id)
-        return await started(runs, "collabhunts_verify", backup_key=key, depth=form.depth)
+        return await started(runs, VERIFY, backup_key=key, depth=form.depth)
 
     @router.post("/backups/{backup_id}/drill", dependencies=[Depends(gate.may("drill"))])
     async def drill(backup_id: str, runs: Asked) -> StartedRun:
+        """Restore a backup into a scratch database, compare, and drop that."""
         key = await run_in_threadpool(catalogue.key_of, backup_id)
-        return await started(runs, "collabhunts_drill", backup_key=key)
+        return await started(runs, DRILL, backup_key=key)
 
     @router.post("/restores", dependencies=[Depends(gate.may("restore"))])
     async def restore(form: RestoreForm, runs: Asked) -> StartedRun:
-        return await started(runs, "collabhunts_restore", **form.to_json())
+        """Restore, with the DAG's own Params, which the DAG checks again."""
+        return await started(runs, RESTORE, **form.to_json())
 
     return router
 
@@ -53,18 +58,21 @@ def backup_routes(catalogue: Catalogue, gate: Gate) -> APIRouter:
 
     @router.post("/download")
     def download(backup_id: str, user: Downloader) -> Download:
+        """A presigned link to the document: a credential for five minutes, which takes ranges."""
         found = catalogue.download(backup_id)
         log.info("%s was given a link to %s for some minutes", _plain(user), found.file_name)
         return found
 
     @router.post("/pin")
     def pin(backup_id: str, form: PinForm, user: Keeper) -> BackupEntry:
+        """Keep a backup whatever the policy says."""
         entry = catalogue.pin(backup_id, form.reason, user)
         log.info("%s pinned %s", _plain(user), entry.file_name)
         return entry
 
     @router.post("/unpin")
     def unpin(backup_id: str, user: Keeper) -> BackupEntry:
+        """Leave a backup to the policy again."""
         entry = catalogue.unpin(backup_id)
         log.info("%s unpinned %s", _plain(user), entry.file_name)
         return entry

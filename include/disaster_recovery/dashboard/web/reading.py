@@ -38,22 +38,27 @@ def data_routes(catalogue: Catalogue) -> APIRouter:
         offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
         limit: Annotated[int, Query(ge=1, le=200)] = 25,
     ) -> BackupPage:
+        """A page of the table."""
         return catalogue.page(status, search, sort, descending, offset, limit)
 
     @router.get("/backups/{backup_id}")
     def detail(backup_id: str, before: Text = None) -> BackupDetail:
+        """One backup, beside the one before it or the one named."""
         return catalogue.detail(backup_id, before)
 
     @router.get("/compare")
     def compare(before: str, after: str) -> Comparison:
+        """Two backups side by side: tables, rows and schema."""
         return catalogue.compare(before, after)
 
     @router.get("/reports/{kind}")
     def reports(kind: ReportKind) -> list[ReportEntry]:
+        """The newest reports of restores, or of drills."""
         return catalogue.reports(kind)
 
     @router.get("/reports/{kind}/{name:path}")
     def report(kind: ReportKind, name: str) -> Report:
+        """One report in full."""
         return catalogue.report(kind, name)
 
     return router
@@ -67,23 +72,28 @@ def state_routes(catalogue: Catalogue, gate: Gate, runs_of: RunsOf) -> APIRouter
 
     @router.get("/api/overview")
     async def overview(runs: Asked) -> Overview:
+        """The top line, and the numbers and charts below it."""
         return await run_in_threadpool(catalogue.overview, await runs.facts())
 
     @router.get("/api/summary")
     async def summary(runs: Asked) -> Summary:
+        """The top line in numbers, for outside monitors."""
         return await run_in_threadpool(catalogue.summary, await runs.facts())
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics(runs: Asked) -> PlainTextResponse:
+        """The same for Prometheus."""
         found = await run_in_threadpool(catalogue.summary, await runs.facts())
         return PlainTextResponse(exposition(found), media_type=CONTENT_TYPE)
 
     @router.get("/api/me")
     def me(found: Permitted) -> Me:
+        """Who is looking, and what they may do."""
         return found
 
     @router.get("/api/runs/{dag_id}/{run_id:path}")
     async def run(dag_id: str, run_id: str, runs: Asked) -> RunStatus:
+        """How far a run of one of our DAGs is."""
         return await runs.status(dag_id, run_id)
 
     return router
