@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """`--dist loadfile` as ever, but all of e2e stays with one test process too: it shares one Airflow.
+    """`--dist loadfile` as ever, but all of e2e, and all of plugins, stays with one test process: it shares one Airflow.
 
     Groups (`--dist loadgroup`) would say that as well, but this xdist does not heed them under this pytest.
     """
@@ -38,7 +38,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "tests/e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+            shared = (tier for tier in ("tests/e2e", "tests/plugins") if nodeid.startswith(f"{tier}/"))
+            return next(shared, None) or super()._split_scope(nodeid)
 
     return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 

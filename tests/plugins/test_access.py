@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from include.demo.stack.airflow_server import PROJECT
-from tests.plugins.conftest import MARKED, PAGE, Site
+from tests.support.site import DAYS, MARKED, PAGE, Site
 
 ACTIONS = ["", "/x/verify", "/x/drill", "/x/download", "/x/pin", "/x/unpin"]
 FORGED = "eyJhbGciOiJIUzUxMiJ9.eyJzdWIiOiJhZG1pbiJ9.bm90IHNpZ25lZA"
@@ -45,7 +45,7 @@ def test_a_viewer_may_only_look(site: Site, viewer: str, action: str):
 
 def test_a_viewer_sees_the_overview_and_may_nothing(site: Site, viewer: str):
     client = site.client(cookie=viewer)
-    assert client.get("api/overview").json()["tiles"]["backups"] == 0
+    assert client.get("api/overview").json()["tiles"]["backups"] == DAYS + 2
     assert not any(client.get("api/me").json()["may"].values())
 
 
@@ -98,10 +98,15 @@ def test_every_answer_has_the_headers(site: Site, admin: str, path: str, caching
     assert headers["cache-control"] == caching
 
 
-def test_metrics_say_that_the_history_is_out_of_reach(site: Site, admin: str):
-    answer = site.client(bearer=admin).get("metrics")
-    assert 'collabhunts_source_up{source="history"} 0' in answer.text
-    assert 'collabhunts_source_up{source="bucket"} 1' in answer.text
+def test_metrics_are_numbers_for_a_monitor(site: Site, viewer: str):
+    answer = site.client(bearer=viewer).get("metrics")
+    found = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+    assert found["collabhunts_recoverable"] == "1.0"
+    assert 0 < float(found["collabhunts_newest_verified_age_seconds"]) < 3600
+    assert float(found["collabhunts_newest_proven_age_seconds"]) > 24 * 3600
+    assert {name: value for name, value in found.items() if "source_up" in name} == {
+        f'collabhunts_source_up{{source="{source}"}}': "1" for source in ("airflow", "bucket", "history")
+    }
 
 
 def test_airflow_has_the_page_in_its_menu(site: Site):
