@@ -94,7 +94,9 @@ def test_every_source_of_requirements_has_its_lock():
 def test_tests_run_with_the_pins_that_are_deployed():
     development = pins("requirements-dev.txt")
     for package, versions in pins("requirements.txt").items():
-        assert development[package] == versions, f"{package}: run make lock"
+        # where the image needs a package on Windows only, another tool may need it everywhere: the pin is what counts
+        tested, deployed = ({version for version, _ in found} for found in (development[package], versions))
+        assert tested == deployed, f"{package}: run make lock"
 
 
 def test_the_image_runs_the_pins_that_are_tested():
