@@ -13,24 +13,18 @@ S3 server, Postgres, and worker processes share the machine's cores; pg_restore 
 import argparse
 import logging
 import multiprocessing
-import os
-import secrets
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psycopg
 
-from include.demo.database.builder import build_database
+from bench.lab import JOBS, SOURCE, Clock, Lab, store_of, warm_up
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
 from include.disaster_recovery.postgres.session import connect
@@ -43,17 +37,7 @@ from include.disaster_recovery.steps.restore.loading import load
 from tests.support.restore_rig import RestoreRig
 from tests.support.rig import Rig
 
-JOBS = 2
-SOURCE, COPY = "bench_source", "bench_copy"
-# What no backup of ours holds is in neither dump: the data of Supabase's own tables, and the history.
-NOT_BACKED_UP = (
-    "storage.*",
-    "auth.sessions",
-    "auth.refresh_tokens",
-    "auth.schema_migrations",
-    "supabase_migrations.*",
-    "public.backup_history",
-)
+COPY = "bench_copy"
 # Updates, deletes and inserts in a tenth of the rows of the two largest tables, and something in others.
 DIVERGE = (
     "set session_replication_role = replica",
@@ -67,65 +51,22 @@ DIVERGE = (
 
 
 @dataclass
-class Clock:
-    """Seconds by step, in order."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
-
-    @property
-    def total(self) -> float:
-        return sum(self.seconds.values())
-
-
-@dataclass
 class Bench:
-    """Servers, the backup and the dump."""
+    """A lab, and what our engine needs beside it."""
 
-    server: PostgresServer
-    s3: S3Server
-    folder: Path
+    lab: Lab
     settings: Settings
-    store: Store
-
-    def tool(self, name: str, *arguments: str) -> None:
-        environment = {**os.environ, "PGPASSWORD": self.server.password, "PGUSER": self.server.superuser}
-        environment |= {"PGHOST": self.server.host, "PGPORT": str(self.server.port)}
-        subprocess.run([str(self.server.bin_dir / name), *arguments], check=True, env=environment)
-
-    def parameters(self, database: str) -> dict[str, str]:
-        dsn = psycopg.conninfo.conninfo_to_dict(self.server.superuser_dsn(database))
-        return {name: str(value) for name, value in dsn.items()}
-
-    def execute(self, database: str, *statements: str) -> None:
-        with psycopg.connect(self.server.superuser_dsn(database), autocommit=True) as connection:
-            for statement in statements:
-                connection.execute(statement)  # type: ignore[arg-type]
-
-    def build(self, size: float) -> None:
-        self.server.create_database(SOURCE)
-        build_database(self.server.superuser_dsn(SOURCE), owner_password=secrets.token_hex(8), size=size)
-        self.execute(SOURCE, "vacuum analyze", "checkpoint")
 
     def back_up(self) -> int:
-        outcome = Rig(self.parameters(SOURCE), self.store, self.settings).backup_until_assembled()
+        outcome = Rig(self.lab.parameters(SOURCE), self.lab.store, self.settings).backup_until_assembled()
         return outcome.document.size
-
-    def dump(self) -> None:
-        left_out = [f"--exclude-table-data={pattern}" for pattern in NOT_BACKED_UP]
-        self.tool("pg_dump", "-Fd", "-Z0", f"-j{JOBS}", *left_out, "--file", str(self.folder / "dump"), SOURCE)
 
     def pg_restore(self, database: str) -> Clock:
         clock = Clock()
-        self.server.create_database(database)
-        self.execute("postgres", "checkpoint")
+        self.lab.server.create_database(database)
+        self.lab.execute("postgres", "checkpoint")
         with clock.step("pg_restore"):
-            self.tool("pg_restore", f"-j{JOBS}", f"--dbname={database}", str(self.folder / "dump"))
+            self.lab.tool("pg_restore", f"-j{JOBS}", f"--dbname={database}", str(self.lab.folder / "dump"))
         return clock
 
     def restore(self, database: str, **wanted: Any) -> Clock:
@@ -133,8 +74,8 @@ class Bench:
         context = multiprocessing.get_context("spawn")  # a task of Airflow's is a process of its own, too
         with ProcessPoolExecutor(JOBS, mp_context=context) as pool:
             list(pool.map(warm_up, range(JOBS)))
-            self.execute("postgres", "checkpoint")
-            return self._restore(RestoreRig(self.parameters(database), self.store, self.settings), pool, wanted)
+            self.lab.execute("postgres", "checkpoint")
+            return self._restore(RestoreRig(self.lab.parameters(database), self.lab.store, self.settings), pool, wanted)
 
     def _restore(self, rig: RestoreRig, pool: ProcessPoolExecutor, wanted: Mapping[str, Any]) -> Clock:
         clock, started_at = Clock(), datetime.now(timezone.utc)
@@ -152,11 +93,11 @@ class Bench:
             with clock.step("diff"):
                 found = rig.diff(plan)
             with clock.step("apply"), rig.connect() as connection:
-                applied = apply(connection, self.store, plan, found)
+                applied = apply(connection, self.lab.store, plan, found)
             with clock.step("compare"), rig.connect() as connection:
                 report = compare(
                     connection,
-                    self.store,
+                    self.lab.store,
                     plan,
                     staged,
                     applied,
@@ -176,39 +117,27 @@ class Bench:
     def _load(
         self, rig: RestoreRig, pool: ProcessPoolExecutor, plan: RestorePlan, units: list[LoadUnit]
     ) -> list[LoadedFragment]:
-        identity = self.s3.identity("admin")
         job = {
             "parameters": dict(rig.parameters),
-            "bucket": self.store.bucket,
+            "bucket": self.lab.store.bucket,
             "plan": plan.to_json(),
-            "s3": {
-                "endpoint_url": self.s3.endpoint_url,
-                "region_name": self.s3.region,
-                "aws_access_key_id": identity.access_key,
-                "aws_secret_access_key": identity.secret_key,
-            },
+            "s3": self.lab.s3_arguments(),
         }
         found = pool.map(load_one, ((job, unit.to_json()) for unit in units))
         return [LoadedFragment.model_validate(each) for each in found]
 
 
-def warm_up(_: int) -> None:
-    """Start a worker and let it import: the seconds of a process's start are Airflow's, not the restore's."""
-    time.sleep(0.5)
-
-
 def load_one(task: tuple[Mapping[str, Any], Mapping[str, Any]]) -> dict[str, Any]:
     """One load task, in a worker process."""
     job, unit = task
-    store = Store(client=boto3.client("s3", **job["s3"]), bucket=job["bucket"])
     plan = RestorePlan.model_validate(job["plan"])
     with connect(job["parameters"], name="bench", application="bench") as connection:
-        return load(connection, store, plan, LoadUnit.model_validate(unit)).to_json()
+        return load(connection, store_of(job), plan, LoadUnit.model_validate(unit)).to_json()
 
 
 def fingerprints(bench: Bench, database: str) -> dict[str, tuple[int, str]]:
     """Rows and an order-free hash of each application table and of the auth tables."""
-    with psycopg.connect(bench.server.superuser_dsn(database), options="-c timezone=UTC") as connection:
+    with psycopg.connect(bench.lab.server.superuser_dsn(database), options="-c timezone=UTC") as connection:
         names = connection.execute(
             "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'public'"
             " and tablename <> 'backup_history' or schemaname = 'auth' and tablename in ('users', 'identities')"
@@ -219,27 +148,26 @@ def fingerprints(bench: Bench, database: str) -> dict[str, tuple[int, str]]:
 
 def measure(bench: Bench, size: float) -> dict[str, Clock]:
     """All restores; what they restored equals the source."""
-    bench.build(size)
+    bench.lab.build(size)
     source = fingerprints(bench, SOURCE)
     rows = sum(count for count, _ in source.values())
     print(f"source: {len(source)} tables, {rows} rows", flush=True)
-    bench.dump()
+    bench.lab.dump(bench.lab.folder / "dump", "-Fd", "-Z0", f"-j{JOBS}")
     print(f"document: {bench.back_up() / 2**20:.0f} MiB", flush=True)
     results: dict[str, Clock] = {}
 
     def run(name: str, database: str, restore: Callable[[], Clock]) -> None:
         results[name] = restore()
-        steps = ", ".join(f"{step} {seconds:.1f}" for step, seconds in results[name].seconds.items())
-        print(f"{name}: {results[name].total:.1f} s ({steps})", flush=True)
+        print(f"{name}: {results[name].said()}", flush=True)
         differing = [table for table, found in fingerprints(bench, database).items() if source[table] != found]
         if differing:
             sys.exit(f"{name}: not as in the source: {', '.join(differing)}")
 
     run("pg_restore -j2, empty database", COPY, lambda: bench.pg_restore(COPY))
-    bench.server.create_database("bench_new")
+    bench.lab.server.create_database("bench_new")
     run("with schema, empty database", "bench_new", lambda: bench.restore("bench_new", restore_schema=True))
     run("replace, nothing changed", COPY, lambda: bench.restore(COPY, mode="replace"))
-    bench.execute(COPY, *DIVERGE)
+    bench.lab.execute(COPY, *DIVERGE)
     run("replace, diverged", COPY, lambda: bench.restore(COPY, mode="replace"))
     return results
 
@@ -258,7 +186,7 @@ def main() -> int:
     ):
         settings = load_settings().model_copy(update={"compression": options.compression})
         store = Store(client=s3.client("admin"), bucket=s3.create_bucket())
-        results = measure(Bench(server, s3, Path(scratch), settings, store), options.size)
+        results = measure(Bench(Lab(server, s3, Path(scratch), store), settings), options.size)
     baseline, *ours = results.items()
     print(f"\n{baseline[0]:34} {baseline[1].total:7.1f} s")
     for name, clock in ours:
