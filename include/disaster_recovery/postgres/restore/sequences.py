@@ -26,13 +26,18 @@ class _Sequence(Value):
 
 
 def move_past(
-    connection: Connection, tables: Sequence[TableName], remembered: Mapping[tuple[str, str], int | None]
+    connection: Connection,
+    tables: Sequence[TableName],
+    remembered: Mapping[tuple[str, str], int | None],
+    *,
+    every: bool = False,
 ) -> list[str]:
     """Move the sequences that the tables use, and those that no table does, to the furthest value known; never back.
 
     Args:
         tables: those restored.
         remembered: last values by schema and name, as the document has them.
+        every: also those of other tables: a rebuilt database counts on where the backup's did, as after `pg_dump`.
 
     Returns:
         One line for each sequence that moved.
@@ -45,6 +50,7 @@ def move_past(
         "table_names": [t.table_name for t in tables],
         "schemas": [schema for schema, _ in remembered],
         "names": [name for _, name in remembered],
+        "every": every,
     }
     with restoring("sequences of the target cannot be read"):
         rows = connection.execute(statement("sequences_of_tables"), parameters).fetchall()

@@ -1,4 +1,5 @@
--- Sequences of the target: those that the tables of a restore own or take values from, and those the document names.
+-- Sequences of the target: those that the tables of a restore own or take values from, and of those the document names
+-- the ones that no table uses; with `every`, all that the document names.
 -- `users` are the integer columns whose values they give: only of such a column is the highest value a sequence's.
 with taken as ( -- a column owns a sequence (serial, identity), or its default refers to one
     select d.objid as sequence, d.refobjid as relid, d.refobjsubid as attnum
@@ -36,7 +37,7 @@ from pg_catalog.pg_sequence as s
 join pg_catalog.pg_class as c on c.oid = s.seqrelid
 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 where exists (select from found as f where f.sequence = c.oid and f.is_wanted)
-    or not exists (select from found as f where f.sequence = c.oid) and exists (
+    or (%(every)s or not exists (select from found as f where f.sequence = c.oid)) and exists (
         select from rows from (pg_catalog.unnest(%(schemas)s::text[]), pg_catalog.unnest(%(names)s::text[])) as q (schema_name, name)
         where q.schema_name = n.nspname and q.name = c.relname
     )

@@ -48,8 +48,9 @@ def apply(
             return earlier
         with restoring("the restore cannot be applied"), connection.transaction():
             done, unchecked = _write(connection, plan, approved)
-            skipped = finish_schema(connection, store, plan) if plan.run.request.restore_schema else []
-            moved = move_past(connection, [table.table for table in plan.tables], _remembered(schema))
+            rebuilt = plan.run.request.restore_schema
+            skipped = finish_schema(connection, store, plan) if rebuilt else []
+            moved = move_past(connection, [table.table for table in plan.tables], _remembered(schema), every=rebuilt)
             ledger.record_applied(connection, plan.run, done)
     for line in unchecked:
         log.warning(line)
