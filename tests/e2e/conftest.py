@@ -9,6 +9,8 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ import psycopg
 import pytest
 
 from include.demo.database.builder import build_database
-from include.demo.stack.airflow_client import AirflowClient
+from include.demo.stack.airflow_client import FINAL_RUN_STATES, POLL_S, AirflowClient
+from include.demo.stack.airflow_environment import database_file
 from include.demo.stack.airflow_server import PROJECT, AirflowServer
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
@@ -34,15 +37,27 @@ DATABASE, RESTORED = "collabhunts_e2e", "collabhunts_e2e_restored"
 RUN_SECONDS = 240.0
 CANARY = f"row-canary-{secrets.token_hex(8)}"
 BALLAST_ROWS = 500_000  # about 170 MB: long enough to catch an extract at work, large enough to be cut in two
-SETTINGS = """
-tables: {include: all, schemas: [public]}
-extract: {split_bytes: 83886080, snapshot_start_seconds: 15}
-alerts: {smtp: {to: [ops@example.org]}, webhook: {endpoint: hooks/backups}}
-"""
+SETTINGS: dict[str, Any] = {
+    "tables": {"include": "all", "schemas": ["public"]},
+    "extract": {"split_bytes": 83886080, "snapshot_start_seconds": 15},
+    "alerts": {"smtp": {"to": ["ops@example.org"]}, "webhook": {"endpoint": "hooks/backups"}},
+}
+# Each table costs a backup a process, of about a second. The first run is of all tables; later ones need these:
+FEW_TABLES = ("profiles", "messages", "backup_history")
+FEW_TO_CATCH = (*FEW_TABLES, "ballast")  # one of them long enough to be caught at work
+# What only costs time: up to 15 s until a time-out is noticed; the DAG files are read every minute, and do not change.
+QUICK = {
+    "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
+}
 BALLAST = """
 create table ballast as
 select i as id, repeat('ballast ', 20) as body, jsonb_build_object('n', i, 'canary', {canary}::text) as meta
 from generate_series(1, {rows}) as i
+"""
+CANARY_MESSAGE = """
+set session_replication_role = 'replica';
+update public.messages set body = body || {canary} where sequence_number = (select min(sequence_number) from messages)
 """
 
 
@@ -56,6 +71,7 @@ class Platform:
     airflow: AirflowServer
     mailbox: Mailbox
     webhook: Endpoint
+    settings: Path
     password: str = field(repr=False)
     channel_secrets: tuple[str, str] = field(repr=False)
 
@@ -74,7 +90,12 @@ class Platform:
         return run_id, self.finish(dag_id, run_id)
 
     def finish(self, dag_id: str, run_id: str) -> str:
-        return self.api.wait_for_run(dag_id, run_id, RUN_SECONDS)
+        """Follow a run to its end by its state alone: to list its tasks each time takes the API server from them."""
+        until = time.monotonic() + RUN_SECONDS
+        while self.api.run_state(dag_id, run_id) not in FINAL_RUN_STATES and time.monotonic() < until:
+            self.airflow.check()
+            time.sleep(POLL_S)
+        return self.api.wait_for_run(dag_id, run_id, timeout_s=0)
 
     def succeed(self, dag_id: str, run_id: str) -> None:
         """Follow a run to its success; else the failed tasks' logs say why not."""
@@ -137,12 +158,39 @@ class Platform:
     def documents(self) -> list[str]:
         return self.store.keys("backups/collabhunts-backup-")
 
+    @contextmanager
+    def backing_up(self, *tables: str, **extract: Any) -> Iterator[None]:
+        """Backups are of these tables alone."""
+        every = self.sql(
+            "select case schemaname when 'public' then '' else schemaname || '.' end || tablename from pg_tables"
+            " where schemaname = 'public' or (schemaname, tablename) in (('auth', 'users'), ('auth', 'identities'))"
+        )
+        with self.excluding(*sorted({name for (name,) in every} - set(tables)), **extract):
+            yield
 
-def wait_for(what: str, look: Callable[[], Any], seconds: float = 60.0) -> Any:
+    @contextmanager
+    def excluding(self, *tables: str, **extract: Any) -> Iterator[None]:
+        """Backups are without these tables. Each task reads the settings as it starts."""
+        changed = {"tables": {"exclude": tables}, "extract": extract}
+        write_settings(self.settings, {name: {**value, **changed.get(name, {})} for name, value in SETTINGS.items()})
+        try:
+            yield
+        finally:
+            write_settings(self.settings, SETTINGS)
+
+
+def write_settings(file: Path, content: dict[str, Any]) -> None:
+    """At once: a task may be reading them. JSON is YAML."""
+    written = file.with_suffix(".written")
+    written.write_text(json.dumps(content))
+    written.replace(file)
+
+
+def wait_for(what: str, look: Callable[[], Any], seconds: float = 60.0, every: float = 0.03) -> Any:
     until = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < until, f"{what} did not happen within {seconds} s"
-        time.sleep(0.03)
+        time.sleep(every)
     return found
 
 
@@ -152,9 +200,8 @@ def platform(
 ) -> Iterator[Platform]:
     """Postgres, S3 and Airflow, once for all end-to-end tests; every DAG is paused at first."""
     folder, password = tmp_path_factory.mktemp("e2e"), "owner-" + secrets.token_hex(12)
-    _build(postgres_server, password)
     settings = folder / "settings.yaml"
-    settings.write_text(SETTINGS)
+    write_settings(settings, SETTINGS)
     login, token = ("backup", "mail-" + secrets.token_hex(12)), "token-" + secrets.token_hex(12)
     connections = {
         "AIRFLOW_CONN_COLLABHUNTS_DB": _database_connection(postgres_server, DATABASE, password),
@@ -166,13 +213,33 @@ def platform(
     store = Store(client=s3_server.client("admin"), bucket=s3_server.bucket)
     with mail_server(login) as mailbox, http_endpoint() as webhook:
         environment = {
+            **QUICK,
             **connections,
             "AIRFLOW_CONN_COLLABHUNTS_SMTP": _mail_connection(mailbox, login),
             "AIRFLOW_CONN_COLLABHUNTS_WEBHOOK": _webhook_connection(webhook, token),
         }
-        with AirflowServer(home=folder / "airflow", dags=_dags(folder), environment=environment) as airflow:
+        server = AirflowServer(home=folder / "airflow", dags=_dags(folder), environment=environment)
+        with ThreadPoolExecutor() as pool:
+            migrated = pool.submit(server.migrate)
+            _build(postgres_server, password)
+            migrated.result()
+        shutil.copy(database_file(server.home), database_file(_lone_home(server)))
+        with server as airflow:
             airflow.admin.wait_for_dag(DAG)
-            yield Platform(postgres_server, s3_server, store, airflow, mailbox, webhook, password, (login[1], token))
+            channel_secrets = (login[1], token)
+            yield Platform(
+                postgres_server, s3_server, store, airflow, mailbox, webhook, settings, password, channel_secrets
+            )
+
+
+@pytest.fixture(scope="session")
+def lone_airflow(platform: Platform) -> dict[str, str]:
+    """The environment of `airflow dags test`, on a database of its own: the scheduler would join in."""
+    other = AirflowServer(home=_lone_home(platform.airflow))
+    lone = other._component("test", ()).env or {}
+    other.close()
+    own = {name: lone[name] for name in ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")}
+    return {**os.environ, **(platform.airflow.process("scheduler").env or {}), **own}
 
 
 @pytest.fixture(scope="session")
@@ -196,12 +263,51 @@ def key(platform: Platform, first_run: str) -> str:
     return "backups/" + str(row["file_name"])
 
 
+@pytest.fixture
+def few_tables(platform: Platform, first_run: str) -> Iterator[None]:
+    """Backups of a few tables: of all of them there is one already."""
+    with platform.backing_up(*FEW_TABLES):
+        yield
+
+
+@pytest.fixture
+def few_to_catch(platform: Platform, first_run: str) -> Iterator[None]:
+    """Backups of a few tables, one of them so large that a task can be caught at it."""
+    with platform.backing_up(*FEW_TO_CATCH):
+        yield
+
+
+@dataclass(frozen=True)
+class TimedOut:
+    """A run whose time was up while it was at work; the documents before and after it."""
+
+    run_id: str
+    state: str
+    documents: tuple[list[str], list[str]]
+
+
+@pytest.fixture(scope="session")
+def timed_out(platform: Platform, first_run: str) -> TimedOut:
+    platform.api.wait_for_dag(SHORT_DAG)
+    platform.api.unpause(SHORT_DAG)
+    before = platform.documents()
+    run_id, state = platform.run(SHORT_DAG)
+    return TimedOut(run_id, state, (before, platform.documents()))
+
+
 def _build(server: PostgresServer, password: str) -> None:
     server.create_database(DATABASE)
     build_database(server.superuser_dsn(DATABASE), owner_password=password, size=0.1)
     with psycopg.connect(server.superuser_dsn(DATABASE), autocommit=True) as connection:
         connection.execute(psycopg.sql.SQL(BALLAST).format(canary=CANARY, rows=BALLAST_ROWS))
         connection.execute("alter table ballast owner to postgres")
+        connection.execute(psycopg.sql.SQL(CANARY_MESSAGE).format(canary=CANARY))
+
+
+def _lone_home(server: AirflowServer) -> Path:
+    home = server.home.with_name("airflow-alone")
+    home.mkdir(exist_ok=True)
+    return home
 
 
 def _dags(folder: Path) -> Path:

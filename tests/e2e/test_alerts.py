@@ -14,7 +14,7 @@ import pytest
 
 from include.disaster_recovery.alerting import KINDS
 from include.disaster_recovery.s3.incidents import open_incidents
-from tests.e2e.conftest import CANARY, DAG, SHORT_DAG, Platform, wait_for
+from tests.e2e.conftest import CANARY, DAG, Platform, TimedOut, wait_for
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -72,6 +72,7 @@ def test_a_backup_is_held_against_those_before_it(platform: Platform, first_run:
     assert watch["key"].endswith(row["file_name"])
 
 
+@pytest.mark.usefixtures("few_tables")
 def test_a_failing_backup_is_told_once_by_each_channel_and_so_is_its_end(platform: Platform, first_run: str) -> None:
     """The webhook hangs at the end: the backup is none the worse, and the mail arrives."""
     before = len(posted(platform)), len(mailed(platform))
@@ -109,6 +110,7 @@ def told_by_dag_processor(platform: Platform, run_id: str) -> bool:
     return any(f"alert {KIND} ({DAG}): run {run_id}" in file.read_text(errors="replace") for file in logs)
 
 
+@pytest.mark.usefixtures("few_tables")
 def test_a_killed_task_is_told_by_the_dag_processor(platform: Platform, first_run: str) -> None:
     """SIGKILL: the task's process cannot say it. Tasks that miss its snapshot may have said so first."""
     before = len(posted(platform)), len(mailed(platform))
@@ -128,15 +130,12 @@ def test_a_killed_task_is_told_by_the_dag_processor(platform: Platform, first_ru
     assert_says_nothing_it_must_not(platform)
 
 
-def test_a_run_that_times_out_opens_an_incident(platform: Platform, first_run: str) -> None:
+def test_a_run_that_times_out_opens_an_incident(platform: Platform, timed_out: TimedOut) -> None:
     """Its tasks are ended without a word: the dag-processor raises the alarm."""
-    platform.api.wait_for_dag(SHORT_DAG)
-    platform.api.unpause(SHORT_DAG)
-    run_id, state = platform.run(SHORT_DAG)
-    assert state == "failed"
+    assert timed_out.state == "failed"
 
     def told() -> bool:
         found = open_incidents(platform.store, "backups/", KIND)
-        return any(run_id in str(each.content["fact"]) for each in found)
+        return any(timed_out.run_id in str(each.content["fact"]) for each in found)
 
     assert wait_for("the incident", told)

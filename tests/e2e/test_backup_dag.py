@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from include.disaster_recovery.s3.documents import read_manifest
-from tests.e2e.conftest import BALLAST_ROWS, CANARY, DAG, SHORT_DAG, Platform, wait_for
+from tests.e2e.conftest import BALLAST_ROWS, CANARY, DAG, FEW_TABLES, Platform, TimedOut, wait_for
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -84,6 +83,7 @@ def test_xcoms_and_logs_hold_no_secret_and_no_row(platform: Platform, first_run:
             assert secret not in text
 
 
+@pytest.mark.usefixtures("few_tables")
 def test_a_manual_run_says_who_triggered_it(platform: Platform, first_run: str) -> None:
     run_id = platform.api.trigger(DAG)
     assert platform.finish(DAG, run_id) == "success"
@@ -92,6 +92,7 @@ def test_a_manual_run_says_who_triggered_it(platform: Platform, first_run: str) 
     assert row["components_backed_up"]["run"]["triggered_by"] == "admin"
 
 
+@pytest.mark.usefixtures("few_tables")
 def test_two_runs_triggered_at_once_write_two_documents(platform: Platform, first_run: str) -> None:
     run_ids = [platform.api.trigger(DAG), platform.api.trigger(DAG)]
     assert [platform.finish(DAG, run_id) for run_id in run_ids] == ["success", "success"]
@@ -100,6 +101,7 @@ def test_two_runs_triggered_at_once_write_two_documents(platform: Platform, firs
     assert {f"backups/{name}" for name in names} <= set(platform.documents())
 
 
+@pytest.mark.usefixtures("few_to_catch")
 def test_a_killed_extract_is_retried_in_the_same_snapshot(platform: Platform, first_run: str) -> None:
     run_id = platform.api.trigger(DAG)
     wait_for("an extract", lambda: session(platform, "a.query like 'copy %ballast%' and a.state = 'active'"))
@@ -118,6 +120,7 @@ def runs_after(platform: Platform, run_id: str) -> list[dict[str, Any]]:
     return [run for run in runs if (run["conf"] or {}).get("fresh_attempt_of") == run_id]
 
 
+@pytest.mark.usefixtures("few_to_catch")
 def test_a_killed_holder_costs_one_fresh_attempt_which_is_clean(platform: Platform, first_run: str) -> None:
     before = platform.documents()
     run_id = platform.api.trigger(DAG)
@@ -135,6 +138,7 @@ def test_a_killed_holder_costs_one_fresh_attempt_which_is_clean(platform: Platfo
     assert platform.states(DAG, again["dag_run_id"])["start_again"] == "skipped"
 
 
+@pytest.mark.usefixtures("few_to_catch")
 def test_a_lost_fresh_attempt_is_not_followed_by_another(platform: Platform, first_run: str) -> None:
     run_id = platform.api.trigger(DAG, {"fresh_attempt_of": first_run, "backup_type": "scheduled"})
     wait_for("an extract", lambda: session(platform, "a.query like 'copy %' and a.state = 'active'"))
@@ -146,25 +150,24 @@ def test_a_lost_fresh_attempt_is_not_followed_by_another(platform: Platform, fir
     assert row["backup_type"] == "scheduled"
 
 
-def test_a_run_that_times_out_is_recorded_as_failed(platform: Platform, first_run: str) -> None:
-    before = platform.documents()
-    platform.api.unpause(SHORT_DAG)
-    run_id = platform.api.trigger(SHORT_DAG)
-    assert platform.finish(SHORT_DAG, run_id) == "failed"
+def test_a_run_that_times_out_is_recorded_as_failed(platform: Platform, timed_out: TimedOut) -> None:
+    assert timed_out.state == "failed"
     (row,) = wait_for(
         "a row with the reason",
-        lambda: [row for row in platform.history(run_id) if "dagrun_timeout" in (row["error_message"] or "")],
+        lambda: [row for row in platform.history(timed_out.run_id) if "dagrun_timeout" in (row["error_message"] or "")],
         seconds=90,
     )
     assert row["status"] == "failed"
-    assert platform.documents() == before
+    before, after = timed_out.documents
+    assert after == before
 
 
 def test_one_slot_is_said_instead_of_hanging(platform: Platform, first_run: str) -> None:
     set_slots(platform, 1)
     try:
-        run_id = platform.api.trigger(DAG)
-        assert platform.finish(DAG, run_id) == "failed"
+        with platform.backing_up(*FEW_TABLES, snapshot_start_seconds=3):
+            run_id = platform.api.trigger(DAG)
+            assert platform.finish(DAG, run_id) == "failed"
     finally:
         set_slots(platform, 128)
     (row,) = platform.history(run_id)
@@ -185,11 +188,10 @@ def test_a_failed_preflight_is_in_the_history_too(platform: Platform, first_run:
     assert "hint: exclude the table" in row["error_message"]
 
 
-def test_sequential_dags_test_says_so_at_once(platform: Platform, first_run: str) -> None:
-    environment = {**os.environ, **platform.airflow.process("scheduler").env}
+def test_sequential_dags_test_says_so_at_once(lone_airflow: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "airflow", "dags", "test", DAG],
-        env=environment,
+        env=lone_airflow,
         capture_output=True,
         text=True,
         timeout=120,

@@ -20,7 +20,8 @@ def drilled(platform: Platform, first_run: str) -> tuple[str, str]:
     """A backup, and the drill that its asset event has started."""
     platform.api.wait_for_dag(DRILL_DAG)
     platform.api.unpause(DRILL_DAG)
-    backup_run, state = platform.run(DAG)
+    with platform.excluding("ballast"):  # the large table is in the restores
+        backup_run, state = platform.run(DAG)
     assert state == "success"
     path = f"/api/v2/dags/{DRILL_DAG}/dagRuns"
     runs = wait_for("a drill", lambda: platform.api.api("GET", path)["dag_runs"])

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from include.demo.stack.airflow_server import AirflowServer
 from tests.e2e.conftest import (
     CANARY,
     DAG,
@@ -27,7 +24,6 @@ from tests.e2e.conftest import (
 pytestmark = pytest.mark.timeout(420)
 
 SMALL = ["messages", "profiles"]
-ANSWER_AFTER_S = 8.0  # an answer within a second of the request can fail the task (Airflow's race)
 STAGING = "select nspname from pg_namespace where nspname like 'collabhunts\\_restore\\_%'"
 
 
@@ -96,14 +92,23 @@ def asked(platform: Platform, run_id: str, dag_id: str = RESTORE_DAG) -> dict[st
         "a request for approval",
         lambda: platform.states(dag_id, run_id).get("approve") == "awaiting_input",
         seconds=120,
+        every=0.2,
     )
     return platform.api.api("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails")
 
 
 def answer(platform: Platform, run_id: str, option: str) -> None:
-    time.sleep(ANSWER_AFTER_S)
+    wait_for("the end of the asking process", lambda: has_let_go(platform, run_id), every=0.2)
     path = f"/api/v2/dags/{RESTORE_DAG}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     platform.api.api("PATCH", path, {"chosen_options": [option], "params_input": {}})
+
+
+def has_let_go(platform: Platform, run_id: str) -> bool:
+    """Whether the scheduler has taken note that the task which asks has ended: an earlier answer can fail it."""
+    seen = (
+        f"state success for task instance TaskInstanceKey(dag_id='{RESTORE_DAG}', task_id='approve', run_id='{run_id}'"
+    )
+    return seen in (platform.airflow.logs / "scheduler.log").read_text(errors="replace")
 
 
 def assert_untouched(platform: Platform, before: dict[str, tuple[int, int]], database: str = RESTORED) -> None:
@@ -189,6 +194,7 @@ def test_an_unanswered_request_fails_the_run_and_changes_nothing(
     assert_untouched(platform, diverged)
 
 
+@pytest.mark.usefixtures("few_tables")
 def test_an_approved_restore_of_the_source_backs_it_up_first(platform: Platform, key: str) -> None:
     before, documents = contents(platform, DATABASE), platform.documents()
     diverge(platform, DATABASE)
@@ -218,6 +224,7 @@ def test_a_source_that_cannot_be_backed_up_is_restored_when_the_operator_says_so
             "a failed backup",
             lambda: platform.states(RESTORE_DAG, run_id).get("back_up_target") == "up_for_retry",
             seconds=120,
+            every=0.2,
         )
         path = f"/api/v2/dags/{RESTORE_DAG}/dagRuns/{run_id}/taskInstances/back_up_target"
         platform.api.api("PATCH", path, {"new_state": "success"})
@@ -249,17 +256,12 @@ def test_a_killed_apply_is_rolled_back_and_tried_again(platform: Platform, full_
 
 
 def test_it_runs_under_sequential_dags_test(
-    platform: Platform, diverged: dict[str, tuple[int, int]], key: str, tmp_path: Path
+    platform: Platform, diverged: dict[str, tuple[int, int]], key: str, lone_airflow: dict[str, str]
 ) -> None:
-    other = AirflowServer(home=tmp_path / "airflow").migrate()  # of its own: the scheduler would join in
-    environment = {**os.environ, **platform.airflow.process("scheduler").env}
-    for name in ("AIRFLOW_HOME", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
-        environment[name] = other._component("test", ()).env[name]
-    other.close()
     conf = json.dumps({"backup_key": key, "tables": SMALL, "require_approval": False})
     done = subprocess.run(
         [sys.executable, "-m", "airflow", "dags", "test", RESTORE_DAG, "-c", conf],
-        env=environment,
+        env=lone_airflow,
         capture_output=True,
         text=True,
         timeout=240,

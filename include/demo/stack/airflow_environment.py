@@ -75,11 +75,13 @@ def airflow_environment(
     plugins: Path,
     port: int,
     parallelism: int,
+    root_path: str,
     secrets_of: AirflowSecrets,
     extra: Mapping[str, str],
 ) -> dict[str, str]:
     """All variables for Airflow's processes; `extra` wins. The caller's own Airflow settings are not inherited."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
+    base_url = f"http://{HOST}:{port}{root_path}"
     programs = str(Path(sys.executable).parent)
     return {
         **inherited,
@@ -91,11 +93,11 @@ def airflow_environment(
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins),
         "AIRFLOW__CORE__PARALLELISM": str(parallelism),
         "AIRFLOW__CORE__FERNET_KEY": secrets_of.fernet_key,
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{base_url}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin,{VIEWER}:viewer",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords_file(home)),
         "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",
+        "AIRFLOW__API__BASE_URL": base_url,
         "AIRFLOW__API__SECRET_KEY": secrets_of.api_secret,
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets_of.jwt_secret,
         # Wait for a writer rather than fail: several processes share the file.

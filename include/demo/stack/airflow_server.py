@@ -30,7 +30,8 @@ from include.demo.stack.processes import ManagedProcess
 from include.demo.stack.server import Server
 
 PROJECT = Path(__file__).resolve().parents[3]
-MIGRATE_TIMEOUT_S = 180.0
+PRELOADED = Path(__file__).with_name("preloaded.py")
+COMMAND_TIMEOUT_S = 180.0
 STOP_GRACE_S = 8.0
 START_ATTEMPTS = 3
 PORT_TAKEN = "address already in use"
@@ -50,7 +51,7 @@ class AirflowServer(Server):
 
     `project` goes on PYTHONPATH; `dags` and `plugins` default to its folders. `environment` are further variables, such
     as AIRFLOW_CONN_*; it may change until `start`. `parallelism` is the number of tasks at a time. `preferred_port` is
-    taken when free. `started_in_s` tells the seconds of each part.
+    taken when free. `root_path` precedes every path, as behind a proxy. `started_in_s` tells the seconds of each part.
     """
 
     home: Path
@@ -61,6 +62,7 @@ class AirflowServer(Server):
     parallelism: int = 8
     triggerer: bool = False
     preferred_port: int = 0
+    root_path: str = ""
     start_timeout_s: float = 240.0
     started_in_s: dict[str, float] = field(default_factory=dict, init=False)
     _lease: PortLease | None = field(default=None, init=False, repr=False)
@@ -73,7 +75,7 @@ class AirflowServer(Server):
         """URL of the user interface and the API. Raises StackError before the first `migrate` or `start`."""
         if self._lease is None:
             raise StackError("airflow has no port before it is started", hint="call start()")
-        return f"http://{HOST}:{self._lease.port}"
+        return f"http://{HOST}:{self._lease.port}{self.root_path}"
 
     @property
     def admin(self) -> AirflowClient:
@@ -102,17 +104,23 @@ class AirflowServer(Server):
     def migrate(self) -> Self:
         """Create or upgrade Airflow's database; `start` does it when it was not done before. Raises ProcessFailed."""
         begin = time.monotonic()
-        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        migration = self._component("migrate", ("db", "migrate"))
-        try:
-            migration.start().wait(timeout_s=MIGRATE_TIMEOUT_S)
-        finally:
-            migration.stop()
+        (self.home / "config").mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o700)
+        shutil.copy(PRELOADED, self.home / "config" / "airflow_local_settings.py")
+        self.run("migrate", "db", "migrate")
         if database_file(self.home).exists():
             with closing(sqlite3.connect(database_file(self.home))) as database:
                 database.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not wait for each other
         self.started_in_s["migrate"] = time.monotonic() - begin
         return self
+
+    def run(self, name: str, *arguments: str) -> None:
+        """Run one command of Airflow's to its end; its log is `logs`/`name`.log. Raises ProcessFailed."""
+        command = self._component(name, arguments)
+        try:
+            command.start().wait(timeout_s=COMMAND_TIMEOUT_S)
+        finally:
+            command.stop()
 
     def start(self) -> Self:
         """Start every component in parallel and wait until all are healthy.
@@ -181,6 +189,7 @@ class AirflowServer(Server):
             plugins=self.plugins or self.project / "plugins",
             port=self._lease.port,
             parallelism=self.parallelism,
+            root_path=self.root_path,
             secrets_of=self._load_secrets(),
             extra=self.environment,
         )

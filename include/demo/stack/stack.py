@@ -40,6 +40,7 @@ class Stack:
     components start: it may build the database, and returns further variables for Airflow (connections of targets,
     settings). `with_airflow=False` leaves Airflow out. `keep=False` deletes everything at the end; else the next start
     in the same folder has the same data and passwords. `durable=False` trades crash safety of Postgres for speed.
+    `environment` is Airflow's from its database's migration on; `airflow_root` is the path that it is served under.
     """
 
     folder: Path
@@ -56,6 +57,8 @@ class Stack:
     parallelism: int = 8
     triggerer: bool = False
     airflow_port: int = 0
+    airflow_root: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     postgres: PostgresServer = field(init=False)
     s3: S3Server = field(init=False)
     _airflow: AirflowServer | None = field(default=None, init=False, repr=False)
@@ -75,6 +78,8 @@ class Stack:
                 parallelism=self.parallelism,
                 triggerer=self.triggerer,
                 preferred_port=self.airflow_port,
+                root_path=self.airflow_root,
+                environment=self.environment,
             )
 
     def __enter__(self) -> Self:
@@ -142,7 +147,7 @@ class Stack:
             further = dict(self.prepare(self)) if self.prepare is not None else {}
             _results([migration])
         if self._airflow is not None:
-            self._start_airflow(self._airflow, {**self.connections(), **further})
+            self._start_airflow(self._airflow, {**self.connections(), **self.environment, **further})
 
     def _start_postgres(self) -> None:
         server = self.postgres.start()
