@@ -23,6 +23,7 @@ class BackupHistoryPlugin(AirflowPlugin):
         {
             "name": "Backup History",
             "href": "backup-history/",
+            "icon": "backup-history/static/icon.svg",
             "destination": "nav",
             "url_route": "backup-history",
             "nav_top_level": True,

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Literal
 
+from pydantic import AwareDatetime, FiniteFloat
+
 from include.disaster_recovery.model import Depth, Value
 
 LONGEST_VALUE = 256
@@ -23,7 +25,7 @@ class Verification(Value):
 
     state: Literal["valid", "invalid"]
     depth: Depth
-    at: datetime
+    at: AwareDatetime
     finding: str = ""
 
     def is_superseded_by(self, later: "Verification") -> bool:
@@ -35,8 +37,8 @@ class Proof(Value):
     """What the last drill has found. `seconds` from its beginning to the verdict: the time to recover."""
 
     state: Literal["proven", "failed"]
-    at: datetime
-    seconds: float
+    at: AwareDatetime
+    seconds: FiniteFloat
 
 
 class BackupRecord(Value):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
 
 BackupType = Literal["scheduled", "manual"]
 ReadMode = Literal["batches", "rows"]
@@ -148,7 +148,7 @@ class Verdict(Value):
     valid: bool
     state: State
     depth: Depth
-    checked_at: datetime
+    checked_at: AwareDatetime
     quick_checked_at: datetime | None = None
     size: int
     tables: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -94,6 +95,32 @@ def test_what_cannot_be_read_is_listed_as_its_name_tells_and_what_is_foreign_is_
     (only,) = found.reports("drill")
     assert (only.name, only.state, only.at) == (name, "unreadable", AT)
     assert found.report("drill", name).drill is None
+
+
+@pytest.mark.parametrize(
+    "told, instead",
+    [
+        (b'"finished_at": "2025-12-09T01:02:12.456000Z"', b'"finished_at": "2025-12-09T01:02:12"'),
+        (b'"started_at": "2025-12-09T01:02:03.456000Z"', b'"started_at": "9999-12-31T23:59:59"'),
+        (b'"size": 5', b'"size": 1e999'),
+    ],
+)
+def test_a_report_with_impossible_values_is_unreadable_and_hides_no_other(
+    store: Store, found: Catalogue, told: bytes, instead: bytes
+):
+    write_report(store, PREFIX, restore(AT))
+    text = json.dumps(restore(AT + timedelta(days=1)).to_json()).encode()
+    key = write_report(store, PREFIX, restore(AT + timedelta(days=1)))
+    assert told in text
+    store.put(key, text.replace(told, instead))
+    assert [each.state for each in found.reports("restore")] == ["unreadable", "failed"]
+
+
+def test_a_drill_that_took_for_ever_is_unreadable(store: Store, found: Catalogue):
+    key = write_report(store, PREFIX, drill(AT))
+    for seconds in (b"NaN", b"1e999", b"-Infinity"):
+        store.put(key, json.dumps(drill(AT).to_json()).encode().replace(b'"seconds": 41.0', b'"seconds": ' + seconds))
+        assert found.report("drill", key.rpartition("/")[2]).entry.state == "unreadable"
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x.json", "/", "a" * 2000])

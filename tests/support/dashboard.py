@@ -10,9 +10,11 @@ from include.disaster_recovery.backup_key import backup_key, file_name
 from include.disaster_recovery.backup_record import BackupRecord
 from include.disaster_recovery.dashboard.model import BackupEntry, Problem
 from include.disaster_recovery.dashboard.view import Line, View
+from include.disaster_recovery.history.listing import ListedRow
 
 NOW = datetime(2026, 11, 22, 7, tzinfo=timezone.utc)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+PREFIX = "backups/"
 USUAL: dict[str, Any] = {
     "status": "success",
     "backup_type": "scheduled",
@@ -59,6 +61,27 @@ def line(each: BackupEntry, **given: Any) -> Line:
     return Line(entry=each, **{**values, **given})
 
 
+def record(at: datetime = NOW, **more: Any) -> BackupRecord:
+    """What the bucket knows of the backup of a moment."""
+    return BackupRecord(key=backup_key(PREFIX, at, "none"), created_at=at, size=1000, **more)
+
+
+def row(at: datetime = NOW, *, ours: bool = True, **more: Any) -> ListedRow:
+    """The history row of the backup of a moment: ours, or the old edge function's."""
+    values = {
+        "id": f"{'ours' if ours else 'old'} {at.isoformat()}",
+        "backup_type": "scheduled",
+        "status": "success",
+        "file_name": file_name(backup_key(PREFIX, at, "none")),
+        "file_size": 10,
+        "execution_time_ms": 1500,
+        "components": {"run": {"run_id": "scheduled__1"}} if ours else {"tables": True},
+        "error_message": None,
+        "created_at": at,
+    }
+    return ListedRow.model_validate({**values, **more})
+
+
 def view(
     entries: Sequence[BackupEntry | Line],
     *,
@@ -79,7 +102,7 @@ def view(
         ]
         if has_bucket
         else None,
-        has_history=has_history,
+        rows=[] if has_history else None,
         retention=[],
         problems=problems,
         read_at=NOW,

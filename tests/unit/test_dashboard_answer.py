@@ -260,7 +260,7 @@ def test_an_error_is_one_short_printable_line_of_the_sentence(error: str):
 
 @pytest.mark.parametrize(
     "seconds, said",
-    [(-60, "in the future: check the clock"), (0, "just now"), (59, "just now"), (60, "1 min ago"), (3599, "59 min ago"),
+    [(-3601, "in the future: check the clock"), (-3600, "just now"), (0, "just now"), (59, "just now"), (60, "1 min ago"), (3599, "59 min ago"),
      (3600, "1 h ago"), (172_799, "47 h ago"), (172_800, "2 days ago"), (10**8, "1157 days ago")],
 )  # fmt: skip
 def test_ago(seconds: int, said: str):

@@ -6,12 +6,14 @@ What the bucket holds decides: a restore needs nothing else. The history only he
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import dropwhile, takewhile
 
 from include.disaster_recovery.dashboard.dags import BACKUP
 from include.disaster_recovery.dashboard.dags import DRILL as DRILL_DAG
 from include.disaster_recovery.dashboard.model import Answer, BackupEntry, DagFacts, Level
 from include.disaster_recovery.dashboard.view import View
 from include.disaster_recovery.dashboard.wording import ago, duration, first_line, moment_text
+from include.disaster_recovery.retention import CLOCK_SKEW
 from include.disaster_recovery.settings import WatchSettings
 
 FAILED, LATE = "docs/runbooks/backup-failed.md", "docs/runbooks/backup-late.md"
@@ -40,11 +42,10 @@ class Known:
     restore_seconds: float | None
 
 
-def known_of(view: View) -> Known:
-    """The backups that the answer is about."""
-    good = [line.entry for line in view.lines if line.is_good]
-    drilled = [entry for entry in view.entries if entry.drill == "proven" and entry.drilled_at]
-    last = max(drilled, key=lambda entry: entry.drilled_at or entry.created_at, default=None)
+def known_of(view: View, now: datetime) -> Known:
+    """The backups that the answer is about; one from the future only where there is no other: its age tells nothing."""
+    good = list(dropwhile(lambda entry: _is_future(entry, now), view.good)) or view.good
+    last = next((entry for entry in view.drilled if entry.drill == "proven"), None)
     return Known(
         newest=good[0] if good else None,
         proven=next((entry for entry in good if entry.drill == "proven"), None),
@@ -54,7 +55,7 @@ def known_of(view: View) -> Known:
 
 def answer_of(view: View, facts: DagFacts, limits: WatchSettings, now: datetime) -> Answer:
     """The sentence, its colour, and what to do next."""
-    known = known_of(view)
+    known = known_of(view, now)
     newest = known.newest
     if not view.has_bucket:
         level, sentence, action = _without_bucket(view, newest, now)
@@ -133,12 +134,14 @@ def _concerns(
     view: View, known: Known, newest: BackupEntry, facts: DagFacts, limits: WatchSettings, now: datetime
 ) -> Iterator[Concern]:
     """In the order in which they are told, within bad and warning."""
-    later = [entry for entry in view.entries if entry.created_at > newest.created_at]
+    newer = takewhile(lambda line: line.entry.created_at > newest.created_at, view.lines)
+    later = [line.entry for line in newer if not line.is_foreign and not _is_future(line.entry, now)]
     yield from _age(newest, facts, limits, now)
     yield from _damage(later, now)
     yield from _drill_failed(newest, now)
     yield from _failure(later, now)
     yield from _proof(newest, known, facts, limits, now)
+    yield from _future(view, now)
     if facts.is_paused:
         yield Concern(level="warning", reason=f"{BACKUP} is paused", action=f"unpause {BACKUP}")
     yield from _problems(view)
@@ -193,6 +196,16 @@ def _proof(
     running = any(run.dag_id == DRILL_DAG for run in facts.running)
     action = "wait for the drill that is running" if running else f"trigger {DRILL_DAG}; see {DRILL}"
     yield Concern(level="warning", reason=reason, action=action)
+
+
+def _future(view: View, now: datetime) -> Iterator[Concern]:
+    if view.good and _is_future(view.good[0], now):
+        action = "check the clock of this server, and of the worker that takes the backups"
+        yield Concern(level="warning", reason="a backup is dated in the future", action=action)
+
+
+def _is_future(entry: BackupEntry, now: datetime) -> bool:
+    return entry.created_at > now + CLOCK_SKEW
 
 
 def _problems(view: View) -> Iterator[Concern]:

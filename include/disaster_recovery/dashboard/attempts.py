@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from include.disaster_recovery.dashboard.traces import trace_of
 from include.disaster_recovery.errors import DisasterRecoveryError
 
 log = logging.getLogger(__name__)
@@ -38,5 +39,5 @@ def attempt(what: str, read: Callable[[], Found]) -> tuple[Found | None, Trouble
         return None, Trouble(fact=without_address(error.fact), hint=error.hint)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a source, the page lists from the other one
         fact = f"the {what} cannot be read: {type(error).__name__}"
-        log.warning("%s", fact)
+        log.warning("the %s cannot be read: %s", what, trace_of(error))
         return None, Trouble(fact=fact, hint=UNKNOWN_HINT)

@@ -5,58 +5,98 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
+
+from include.disaster_recovery.dashboard.traces import trace_of
 
 log = logging.getLogger(__name__)
 
 Held = TypeVar("Held")
-LEAST_SECONDS = 15.0
-EFFORT = 20  # reading takes at most one twentieth of the time
+FRESH_SECONDS, FRESH_AT_MOST, OLDEST_SECONDS = 15.0, 30.0, 60.0
+EFFORT = 20  # up to FRESH_AT_MOST, reading takes at most one twentieth of the time
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading(Generic[Held]):
+    """`number` counts the readings in the order in which they began."""
+
+    value: Held
+    number: int
+    fresh_until: float
+    shown_until: float
 
 
 class Kept(Generic[Held]):
-    """The last reading. It stays fresh for 15 s, or for longer where reading it is slow.
+    """The last reading. It stays fresh for 15 s, up to 30 s where reading is slow; a minute after it, nobody sees it.
 
     Args:
-        read: how it is read; what it raises reaches whoever waits for the first reading.
+        read: how it is read; what it raises reaches whoever waits for it.
         clock: seconds that never go back.
     """
 
     def __init__(self, read: Callable[[], Held], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._read, self._clock = read, clock
-        self._state, self._reading = threading.Lock(), threading.Lock()
-        self._held: tuple[Held, float] | None = None  # and until when it is fresh
-        self._generation = 0
+        self._state, self._turn = threading.Lock(), threading.Lock()  # of the fields below; of whoever reads
+        self._held: _Reading[Held] | None = None
+        self._begun = self._generation = 0
         self._is_refreshing = False
 
     def get(self) -> Held:
-        """The last reading; the first one is waited for."""
+        """The last reading; one is waited for where there is none, or none that is young enough."""
         with self._state:
-            held = self._held
-            is_due = held is not None and self._clock() >= held[1] and not self._is_refreshing
+            held, now = self._held, self._clock()
+            if held is None or now >= held.shown_until:
+                held = None
+            is_due = held is not None and now >= held.fresh_until and not self._is_refreshing
             self._is_refreshing |= is_due
         if is_due:
             threading.Thread(target=self._refresh, name="backup-history-refresh", daemon=True).start()
-        return held[0] if held else self._first()
+        return held.value if held else self._waited_for()
 
-    def forget(self) -> None:
-        """Read anew before anything is answered: something was changed."""
-        with self._state:
-            self._held = None
-            self._generation += 1
+    def change(self, make: Callable[[Held], Held]) -> Held:
+        """Put what was just changed into the last reading, which is read anew behind the next answer.
 
-    def _first(self) -> Held:
-        with self._reading:  # whoever comes meanwhile waits for the same reading
+        Args:
+            make: the reading with the change, of the one without; called again if another one comes between.
+        """
+        while True:
             with self._state:
-                if self._held:
-                    return self._held[0]
+                held = self._held
+                if held is None:
+                    self._generation += 1
+            if held is None:
+                return self.get()
+            changed = make(held.value)
+            with self._state:
+                if self._held is held:
+                    self._generation += 1
+                    self._held = replace(held, value=changed, fresh_until=self._clock())
+                    return changed
+
+    def renew(self) -> None:
+        """Wait for a reading that begins after this; whoever does not is answered with the last one meanwhile."""
+        with self._state:
+            before = self._begun
+        with self._turn:
+            with self._state:
+                is_done = self._held is not None and self._held.number > before
+            if not is_done:
+                self._anew()
+
+    def _waited_for(self) -> Held:
+        with self._turn:  # whoever comes meanwhile waits for the same reading
+            with self._state:
+                if self._held and self._clock() < self._held.shown_until:
+                    return self._held.value
             return self._anew()
 
     def _refresh(self) -> None:
         try:
-            self._anew()
+            with self._turn:
+                self._anew()
         except Exception as error:  # noqa: BLE001 - a thread of its own: nobody is waiting for it
-            log.warning("what Backup History shows could not be read anew: %s", type(error).__name__)
+            log.warning("what Backup History shows could not be read anew: %s", trace_of(error))
             self._put_off()
         finally:
             with self._state:
@@ -66,17 +106,20 @@ class Kept(Generic[Held]):
         """What fails is not tried at every request either."""
         with self._state:
             if self._held:
-                self._held = (self._held[0], self._clock() + LEAST_SECONDS)
+                self._held = replace(self._held, fresh_until=self._clock() + FRESH_SECONDS)
 
     def _anew(self) -> Held:
         with self._state:
-            generation = self._generation
-        begun = self._clock()
+            self._begun += 1
+            number, generation, begun = self._begun, self._generation, self._clock()
         found = self._read()
-        ended = self._clock()
         with self._state:
+            ended = self._clock()
+            fresh = min(FRESH_AT_MOST, max(FRESH_SECONDS, EFFORT * (ended - begun)))
             if generation == self._generation:  # else it may be of before the change
-                self._held = (found, ended + max(LEAST_SECONDS, EFFORT * (ended - begun)))
+                self._held = _Reading(
+                    value=found, number=number, fresh_until=ended + fresh, shown_until=ended + OLDEST_SECONDS
+                )
         return found
 
 

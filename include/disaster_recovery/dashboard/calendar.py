@@ -16,10 +16,12 @@ def calendar_of(entries: Sequence[BackupEntry], now: datetime) -> list[Day]:
         entries: newest first.
     """
     today = _day(now)
+    start = _start(_day(entries[-1].created_at) if entries else today, today)
     by_day: dict[date, list[BackupEntry]] = {}
     for entry in entries:
-        by_day.setdefault(_day(entry.created_at), []).append(entry)
-    start = _start(min(by_day, default=today), today)
+        if (day := _day(entry.created_at)) < start:
+            break
+        by_day.setdefault(day, []).append(entry)
     days = [start + timedelta(days=n) for n in range((today - start).days + 1)]
     return [Day(day=day, state=_state(by_day.get(day, [])), ids=[e.id for e in by_day.get(day, [])]) for day in days]
 

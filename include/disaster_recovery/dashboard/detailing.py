@@ -5,16 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from include.disaster_recovery.backup_key import compression_of
+from include.disaster_recovery.dashboard.components import phases_of
 from include.disaster_recovery.dashboard.documents import Documents
-from include.disaster_recovery.dashboard.entries import phases_of
 from include.disaster_recovery.dashboard.model import BackupDetail, Comparison
 from include.disaster_recovery.dashboard.seams import Sources
 from include.disaster_recovery.dashboard.sides import Side, read_side, schema_counts, schema_diff, table_lines
 from include.disaster_recovery.dashboard.view import Line, View
+from include.disaster_recovery.history.listing import FullRow
 from include.disaster_recovery.history.verdicts import verdict_of
 from include.disaster_recovery.s3.reports import DRILLS
 
-MOST_TEXTS, LONGEST_TEXT = 200, 1000
+MOST_TEXTS, LONGEST_TEXT, LONGEST_ERROR = 200, 1000, 20_000
 
 
 def detail_of(sources: Sources, documents: Documents, line: Line, before: Line | None) -> BackupDetail:
@@ -27,8 +28,9 @@ def detail_of(sources: Sources, documents: Documents, line: Line, before: Line |
     described, row, entry = side.described, side.row, side.entry
     return BackupDetail(
         entry=entry,
+        error=_error(side),
         key=line.key,
-        s3_url=f"s3://{_bucket(sources)}/{line.key}" if line.key else row.s3_url if row else None,
+        s3_url=f"s3://{_bucket(sources)}/{line.key}" if line.key else _recorded_url(row),
         version=described.version if described else row.version if row else None,
         server_version=described.server_version if described else None,
         snapshot=described.snapshot if described else _text(side.components.get("snapshot")),
@@ -69,7 +71,7 @@ def line_before(view: View, line: Line) -> Line | None:
     """The newest older successful backup that is still in the bucket; without the bucket, any successful one."""
     older = (each for each in view.lines if each.entry.created_at < line.entry.created_at)
     wanted = (each for each in older if each.entry.status == "success" and each.entry.in_bucket is not False)
-    return next((each for each in wanted if each.is_ours), None)
+    return next((each for each in wanted if not each.is_foreign), None)
 
 
 def _sides(sources: Sources, documents: Documents, line: Line, before: Line | None) -> tuple[Side, Side | None]:
@@ -81,6 +83,18 @@ def _sides(sources: Sources, documents: Documents, line: Line, before: Line | No
 
 def _bucket(sources: Sources) -> str:
     return sources.settings.s3.bucket
+
+
+def _recorded_url(row: FullRow | None) -> str | None:
+    """Another program may have kept a signed link, which is a credential as long as it lasts."""
+    return row.s3_url.partition("?")[0] if row and row.s3_url else None
+
+
+def _error(side: Side) -> str | None:
+    said = side.row.error_message if side.row else None
+    if said and len(said) > LONGEST_ERROR:
+        return f"{said[: LONGEST_ERROR - 1]}…"
+    return said or side.entry.error
 
 
 def _checksum(side: Side) -> str | None:

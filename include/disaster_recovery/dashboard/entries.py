@@ -3,21 +3,25 @@
 Anybody may have written the history's JSON: whatever has another shape than ours is left out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
-from typing import Any, get_args
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar, get_args
 
 from include.disaster_recovery.backup_key import file_name, is_backup_key
 from include.disaster_recovery.backup_record import BackupRecord
+from include.disaster_recovery.dashboard.components import expired_at, phases_of, unusual, why_expired
 from include.disaster_recovery.dashboard.model import BackupEntry, Status, Verified
 from include.disaster_recovery.dashboard.view import Line
 from include.disaster_recovery.history.listing import ListedRow
 from include.disaster_recovery.history.recalling import recall
+from include.disaster_recovery.history.tidying import STALE_AGE
 from include.disaster_recovery.history.verdicts import best_row, is_expired, verdict_of
 from include.disaster_recovery.model import BackupType
 from include.disaster_recovery.retention import Decision
 
-LONGEST_ERROR, LONGEST_REASON, MOST_REASONS = 1000, 300, 20
+LONGEST_TEXT = 1000
+ABANDONED = "it was never closed: the run that took it was killed, or it is another program's"
+Number = TypeVar("Number", int, float)
 
 
 def join_lines(
@@ -25,6 +29,7 @@ def join_lines(
     rows: Sequence[ListedRow],
     decisions: Mapping[str, Decision],
     prefix: str,
+    now: datetime,
 ) -> list[Line]:
     """One line for each row, and for each backup of the bucket that has none; newest first.
 
@@ -33,6 +38,7 @@ def join_lines(
         rows: newest first.
         decisions: of the retention policy, by backup key.
     """
+    rows = [_closed(row, now) for row in rows]
     real = {record.key: record for record in records or []}
     owners = _owners(rows, prefix)
     lines = [_line_of_row(row, real, owners, decisions, prefix, is_read=records is not None) for row in rows]
@@ -50,6 +56,13 @@ def _owners(rows: Sequence[ListedRow], prefix: str) -> dict[str, str]:
     return {key: best.id for key, found in by_key.items() if (best := best_row(found))}
 
 
+def _closed(row: ListedRow, now: datetime) -> ListedRow:
+    """A row that is open for longer than any run may take is of a backup that nobody is taking any more."""
+    if row.status != "in_progress" or now - row.created_at <= STALE_AGE:
+        return row
+    return row.model_copy(update={"status": "failed", "error_message": row.error_message or ABANDONED})
+
+
 def _line_of_row(
     row: ListedRow,
     real: Mapping[str, BackupRecord],
@@ -65,31 +78,35 @@ def _line_of_row(
     in_bucket = record is not None if is_read else None
     known = record or _as_recorded(row, key)
     status = _status(row, in_bucket)
-    is_missing = in_bucket is False and status == "success" and owns
+    is_ours = row.run_id is not None  # else it is of another program, whose object may never have been in this bucket
+    is_missing = in_bucket is False and status == "success" and owns and is_ours
     entry = BackupEntry(
         id=row.id,
-        file_name=row.file_name,
+        file_name=_cut(row.file_name),
         status=status,
         backup_type=_backup_type(row.backup_type),
-        created_at=row.created_at,
+        created_at=record.created_at if record else row.created_at,
         tables=row.tables,
         rows=row.rows,
-        size=record.size if record else row.file_size,
-        seconds=row.execution_time_ms / 1000 if row.execution_time_ms is not None else None,
+        size=record.size if record else _possible(row.file_size),
+        seconds=_seconds(row.execution_time_ms),
         **_verdict(known, row, is_missing=is_missing),
         **_drill(known),
         **_retention(record, decisions, row),
         in_bucket=in_bucket,
         error=_cut(row.error_message),
-        unusual=_unusual(row.components),
+        unusual=unusual(row.components),
         warnings=row.warnings or 0,
-        run_id=row.run_id,
+        run_id=_cut(row.run_id),
     )
-    return _line(entry, record.key if record else None, row, is_ours=row.run_id is not None or owns)
+    return _line(entry, record.key if record else None, row, is_ours=is_ours)
 
 
 def _line_of_record(record: BackupRecord, decisions: Mapping[str, Decision]) -> Line:
-    """A backup that only the bucket knows: the history was lost, or is of another database."""
+    """A backup that only the bucket knows: the history was lost, or is of another database.
+
+    Whoever took it, it is counted as ours if it was found valid: no other program's document is.
+    """
     name = file_name(record.key)
     entry = BackupEntry(
         id=name,
@@ -110,7 +127,7 @@ def _line_of_record(record: BackupRecord, decisions: Mapping[str, Decision]) -> 
         warnings=0,
         run_id=None,
     )
-    return _line(entry, record.key, None, is_ours=True)
+    return _line(entry, record.key, None, is_ours=record.is_verified)
 
 
 def _line(entry: BackupEntry, key: str | None, row: ListedRow | None, *, is_ours: bool) -> Line:
@@ -120,7 +137,7 @@ def _line(entry: BackupEntry, key: str | None, row: ListedRow | None, *, is_ours
         key=key,
         has_row=row is not None,
         is_ours=is_ours,
-        expired_at=_expired_at(row) if row else None,
+        expired_at=expired_at(row.components) if row else None,
         phases=phases_of(row.components) if row else {},
         searched="\n".join(text for text in texts if text).casefold(),
     )
@@ -133,7 +150,7 @@ def _as_recorded(row: ListedRow, key: str) -> BackupRecord:
 
 
 def _status(row: ListedRow, in_bucket: bool | None) -> Status:
-    if not in_bucket and is_expired(row):
+    if not in_bucket and row.status == "success" and is_expired(row):  # a failed one stays what it was
         return "expired"
     return row.status if row.status in get_args(Status) else "failed"  # type: ignore[return-value]
 
@@ -163,57 +180,28 @@ def _drill(record: BackupRecord) -> dict[str, Any]:
     return {
         "drill": proof.state if proof else "none",
         "drilled_at": proof.at if proof else None,
-        "drill_seconds": proof.seconds if proof else None,
+        "drill_seconds": _possible(proof.seconds) if proof else None,
     }
 
 
 def _retention(record: BackupRecord | None, decisions: Mapping[str, Decision], row: ListedRow | None) -> dict[str, Any]:
     decision = decisions.get(record.key) if record else None
     return {
-        "retention": decision.reasons if decision else _why_expired(row),
+        "retention": decision.reasons if decision else why_expired(row.components) if row else [],
         "is_expiring": decision is not None and decision.action == "expire",
         "pinned": record.pinned if record else None,
         "in_use": record is not None and record.in_use,
     }
 
 
-def _why_expired(row: ListedRow | None) -> list[str]:
-    expired = row.components.get("expired") if row else None
-    reason = expired.get("reason") if isinstance(expired, dict) else None
-    return [reason[:LONGEST_REASON]] if isinstance(reason, str) else []
+def _seconds(milliseconds: int | None) -> float | None:
+    return _possible(milliseconds / 1000) if milliseconds is not None else None
 
 
-def _expired_at(row: ListedRow) -> datetime | None:
-    expired = row.components.get("expired")
-    try:
-        found = datetime.fromisoformat(expired["at"]) if isinstance(expired, dict) else None
-    except (KeyError, TypeError, ValueError):
-        return None
-    return found.replace(tzinfo=timezone.utc) if found and found.tzinfo is None else found
-
-
-def _unusual(components: Mapping[str, Any]) -> list[str]:
-    """The reasons for which the watch found a backup unusual."""
-    watch = components.get("watch")
-    findings = watch.get("findings") if isinstance(watch, dict) else None
-    return list(_reasons(findings[:MOST_REASONS])) if isinstance(findings, list) else []
-
-
-def _reasons(findings: Sequence[object]) -> Iterator[str]:
-    for finding in findings:
-        reason = finding.get("reason") if isinstance(finding, dict) else None
-        if isinstance(reason, str):
-            yield reason[:LONGEST_REASON]
-
-
-def phases_of(components: Mapping[str, Any]) -> dict[str, float]:
-    """The phases of the last drill, in seconds."""
-    drill = components.get("drill")
-    phases = drill.get("phases") if isinstance(drill, dict) else None
-    if not isinstance(phases, dict):
-        return {}
-    return {str(name): float(found) for name, found in phases.items() if type(found) in (int, float) and found >= 0}
+def _possible(number: Number | None) -> Number | None:
+    """Bytes and durations that can be; anybody may have written the column."""
+    return number if number is not None and number >= 0 else None
 
 
 def _cut(text: str | None) -> str | None:
-    return text if text is None or len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR - 1]}…"
+    return text if text is None or len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"

@@ -80,7 +80,10 @@ class Answer(Value):
 
 
 class SuccessRate(Value):
-    """Backups that ended in the last days, and how many of them were successful."""
+    """Backups that ended in the last days, and how many of them were successful, expired ones included.
+
+    Those of this package only. None have ended where the history cannot be read.
+    """
 
     days: int
     succeeded: int
@@ -197,9 +200,13 @@ class EdgeFunction(Value):
 
 
 class BackupDetail(Value):
-    """One backup. `before` is the id of the backup that it is compared with; `notes` say what could not be read."""
+    """One backup. `before` is the id of the backup that it is compared with; `notes` say what could not be read.
+
+    `error` is the whole one, which the entry may have the beginning of.
+    """
 
     entry: BackupEntry
+    error: str | None
     key: str | None
     s3_url: str | None
     version: str | None

@@ -1,7 +1,8 @@
 """Reports of restores and drills, as the JSON endpoints of Backup History answer with them."""
 
-from datetime import datetime
 from typing import Literal
+
+from pydantic import AwareDatetime
 
 from include.disaster_recovery.drill_model import DrillReport
 from include.disaster_recovery.model import Value
@@ -15,7 +16,7 @@ class ReportEntry(Value):
 
     kind: ReportKind
     name: str
-    at: datetime
+    at: AwareDatetime
     backup: str
     state: Literal["passed", "failed", "unreadable"]
     seconds: float | None

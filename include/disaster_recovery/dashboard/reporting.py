@@ -1,11 +1,10 @@
 """The reports of restores and drills that lie in the bucket, newest first."""
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
-
-from pydantic import ValidationError
 
 from include.disaster_recovery.backup_key import file_name
 from include.disaster_recovery.dashboard.cache import Recent
@@ -65,13 +64,19 @@ def _stored(store: Store, prefix: str, kind: ReportKind) -> Sequence[StoredRepor
 
 def _parsed(kind: ReportKind, stored: StoredReport, text: bytes) -> Report:
     try:
-        if kind == "drill":
-            drill = DrillReport.model_validate_json(text)
-            return Report(entry=_of_drill(stored, drill), drill=drill)
-        restore = RestoreReport.model_validate_json(text)
-        return Report(entry=_of_restore(stored, restore), restore=restore)
-    except (ValidationError, ValueError, RecursionError):
+        found = _report(kind, stored, text)
+        json.dumps(found.to_json(), allow_nan=False)  # else it could be read, and not be answered with
+    except (ValueError, TypeError, RecursionError):  # pydantic's errors are ValueErrors
         return Report(entry=_unreadable(kind, stored))
+    return found
+
+
+def _report(kind: ReportKind, stored: StoredReport, text: bytes) -> Report:
+    if kind == "drill":
+        drill = DrillReport.model_validate_json(text)
+        return Report(entry=_of_drill(stored, drill), drill=drill)
+    restore = RestoreReport.model_validate_json(text)
+    return Report(entry=_of_restore(stored, restore), restore=restore)
 
 
 def _of_drill(stored: StoredReport, drill: DrillReport) -> ReportEntry:

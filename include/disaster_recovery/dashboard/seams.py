@@ -61,6 +61,10 @@ class Gate(Protocol):
         """The dependency whose value is `Me`."""
         ...
 
+    def wants_login(self, status: int, detail: object) -> bool:
+        """Whether a refusal means that a new login would help: there is none, or its token is no longer valid."""
+        ...
+
     def login_url(self, next_path: str) -> str:
         """Where somebody without a login is sent."""
         ...

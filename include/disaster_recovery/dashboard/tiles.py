@@ -1,9 +1,9 @@
 """The numbers below the top line. Pure."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 
-from include.disaster_recovery.dashboard.model import BackupEntry, DagFacts, SuccessRate, Tiles
+from include.disaster_recovery.dashboard.model import DagFacts, SuccessRate, Tiles
 from include.disaster_recovery.dashboard.view import Line, View
 
 PERIODS = (7, 30, 90)  # days
@@ -12,15 +12,13 @@ TREND = timedelta(days=30)
 
 def tiles_of(view: View, facts: DagFacts, now: datetime) -> Tiles:
     """The tiles; what cannot be known is None."""
-    entries = view.entries
-    drilled = [entry for entry in entries if entry.drilled_at]
-    drill = max(drilled, key=lambda entry: entry.drilled_at or now, default=None)
+    drill = next(iter(view.drilled), None)
     return Tiles(
         backups=count_of(view),
-        success_rates=[_rate(entries, days, now) for days in PERIODS],
+        success_rates=[_rate(view, days, now) for days in PERIODS],
         storage=storage_of(view),
         storage_30_days_ago=_storage_at(view, now - TREND),
-        last_seconds=next((e.seconds for e in entries if e.status == "success" and e.seconds is not None), None),
+        last_seconds=_last_seconds(view),
         next_run=facts.next_run,
         is_paused=facts.is_paused,
         drill=drill.drill if drill else "none",
@@ -35,7 +33,7 @@ def count_of(view: View) -> int:
     """Backups in the bucket; where it cannot be asked, those that should be there."""
     if view.records is not None:
         return len(view.records)
-    return sum(entry.status == "success" for entry in view.entries)
+    return sum(line.is_ours and line.entry.status == "success" for line in view.lines)
 
 
 def storage_of(view: View) -> int | None:
@@ -56,7 +54,14 @@ def _was_there(line: Line, then: datetime) -> bool:
     return line.entry.status == "expired" and line.expired_at is not None and line.expired_at > then
 
 
-def _rate(entries: Sequence[BackupEntry], days: int, now: datetime) -> SuccessRate:
+def _last_seconds(view: View) -> float | None:
+    successful = (line.entry for line in view.lines if line.is_ours and line.entry.status == "success")
+    return next((entry.seconds for entry in successful if entry.seconds is not None), None)
+
+
+def _rate(view: View, days: int, now: datetime) -> SuccessRate:
+    """Of what this package did. Only the history knows of failures: without it, nothing is said to have ended."""
     since = now - timedelta(days=days)
-    ended = [entry for entry in entries if entry.created_at > since and entry.status != "in_progress"]
-    return SuccessRate(days=days, succeeded=sum(entry.status != "failed" for entry in ended), ended=len(ended))
+    recent = takewhile(lambda line: line.entry.created_at > since, view.lines if view.has_history else ())
+    ended = [line.entry.status for line in recent if line.is_ours and line.entry.status != "in_progress"]
+    return SuccessRate(days=days, succeeded=sum(status != "failed" for status in ended), ended=len(ended))

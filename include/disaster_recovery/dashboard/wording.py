@@ -2,7 +2,10 @@
 
 from datetime import datetime, timezone
 
+from include.disaster_recovery.retention import CLOCK_SKEW
+
 MINUTE, HOUR, DAY = 60, 3600, 86400
+SKEW = CLOCK_SKEW.total_seconds()
 
 
 def moment_text(moment: datetime, now: datetime) -> str:
@@ -15,7 +18,7 @@ def moment_text(moment: datetime, now: datetime) -> str:
 def ago(moment: datetime, now: datetime) -> str:
     """`7 h ago`, in the unit that is worth reading."""
     seconds = (now - moment).total_seconds()
-    if seconds < 0:
+    if seconds < -SKEW:
         return "in the future: check the clock"
     if seconds < MINUTE:
         return "just now"

@@ -13,6 +13,8 @@ from include.disaster_recovery.dashboard.dags import BACKUP, NEEDED_BY
 from include.disaster_recovery.dashboard.model import Action, Me
 
 POST: Literal["POST"] = "POST"
+UNAUTHORIZED = 401
+INVALID = (403, "Invalid JWT token")  # forged, revoked by a logout, of a removed user, of another secret
 
 
 class AirflowGate:
@@ -36,6 +38,10 @@ class AirflowGate:
             return Me(name=str(user.get_name()), may={action: _may(user, dag) for action, dag in NEEDED_BY.items()})
 
         return me
+
+    def wants_login(self, status: int, detail: object) -> bool:
+        """Whether a new login would help, by the same signs as in Airflow's own pages."""
+        return status == UNAUTHORIZED or (status, detail) == INVALID
 
     def login_url(self, next_path: str) -> str:
         """Where somebody without a login is sent."""

@@ -1,15 +1,16 @@
 """Airflow's public REST API, asked in this process with the caller's own credentials: it checks rights and Params."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 from fastapi import Request
 
-from include.disaster_recovery.dashboard.dags import BACKUP, OURS
+from include.disaster_recovery.dashboard.dags import BACKUP, OURS, RESTORE
 from include.disaster_recovery.dashboard.model import DagFacts, Problem, RunningRun, RunStatus, StartedRun, TaskState
+from include.disaster_recovery.dashboard.traces import trace_of
 from include.disaster_recovery.errors import RunRefused, fact_of
 from include.disaster_recovery.runtime.lazy_app import PARENT
 
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 CREDENTIALS = ("authorization", "cookie")
 PAGE = 100
 MOST_TASKS = 1000
+ASKS = "awaiting_input"  # as Airflow calls the task that asks
 SHOWN = 300  # characters of what Airflow says
 HINTS = {
     401: "log in again",
@@ -39,15 +41,16 @@ class AirflowRuns:
             dag = await self._ask("GET", f"/dags/{BACKUP}")
             wanted = {"dag_ids": list(OURS), "states": ["queued", "running"], "page_limit": PAGE}
             runs = (await self._ask("POST", "/dags/~/dagRuns/list", wanted))["dag_runs"]
+            asking = await self._asking() if any(run["dag_id"] == RESTORE for run in runs) else set()
             return DagFacts(
                 is_paused=dag["is_paused"],
                 next_run=dag["next_dagrun_run_after"],
-                running=tuple(_running(run) for run in runs),
+                running=tuple(_running(run, asking) for run in runs),
             )
         except RunRefused as error:
             return DagFacts(problem=Problem(source="airflow", fact=error.fact, hint=error.hint))
-        except Exception as error:
-            log.exception("Airflow's answer was not understood")
+        except Exception as error:  # noqa: BLE001 - the page does without
+            log.error("Airflow's answer was not understood: %s", trace_of(error))  # noqa: TRY400 - not its text
             fact = f"Airflow's answer was not understood: {fact_of(error)}"
             return DagFacts(problem=Problem(source="airflow", fact=fact, hint="read the api-server's log"))
 
@@ -85,6 +88,15 @@ class AirflowRuns:
             ended_at=run["end_date"],
             tasks=[_task(each) for each in await self._tasks(path)],
         )
+
+    async def _asking(self) -> set[str]:
+        """The restores that wait for an answer: Airflow calls such a run itself running."""
+        try:
+            path = f"/dags/{RESTORE}/dagRuns/~/hitlDetails?response_received=false&limit={PAGE}"
+            found = (await self._ask("GET", path))["hitl_details"]
+        except RunRefused:  # who may not answer need not know
+            return set()
+        return {each["task_instance"]["dag_run_id"] for each in found}
 
     async def _tasks(self, path: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -126,8 +138,10 @@ def _detail(answer: httpx.Response) -> str:
     return " ".join(str(detail).split())[:SHOWN]
 
 
-def _running(run: Mapping[str, Any]) -> RunningRun:
-    return RunningRun(dag_id=run["dag_id"], run_id=run["dag_run_id"], state=run["state"], started_at=run["start_date"])
+def _running(run: Mapping[str, Any], asking: Container[str]) -> RunningRun:
+    run_id = run["dag_run_id"]
+    state = ASKS if run["dag_id"] == RESTORE and run_id in asking else run["state"]
+    return RunningRun(dag_id=run["dag_id"], run_id=run_id, state=state, started_at=run["start_date"])
 
 
 def _task(task: Mapping[str, Any]) -> TaskState:

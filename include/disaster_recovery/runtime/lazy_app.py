@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from threading import Lock
 from typing import Any
 
+from include.disaster_recovery.dashboard.traces import trace_of
+from include.disaster_recovery.errors import DisasterRecoveryError
+
 log = logging.getLogger(__name__)
 
 PARENT = "backup_history.parent"  # in the scope: the application that this one is mounted in
@@ -25,8 +28,9 @@ class LazyApp:
         """Pass a request on."""
         try:
             app = self._app if self._app is not None else await asyncio.to_thread(self._built)
-        except Exception as error:
-            log.exception("Backup History could not be set up")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next request tries again
+            said = str(error) if isinstance(error, DisasterRecoveryError) else "an unforeseen error"
+            log.error("Backup History could not be set up: %s; %s", said, trace_of(error))  # noqa: TRY400 - not its text
             await _answer_failure(send, type(error).__name__, scope["type"])
             return
         await app({**scope, PARENT: scope.get("app")}, receive, send)

@@ -1,14 +1,14 @@
 """The routes that do something. Each asks for the right of its own, and takes JSON of this page only."""
 
 import logging
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from starlette.concurrency import run_in_threadpool
 
 from include.disaster_recovery.dashboard.catalogue import Catalogue
 from include.disaster_recovery.dashboard.dags import BACKUP, DRILL, RESTORE, VERIFY
-from include.disaster_recovery.dashboard.forms import PinForm, RestoreForm, VerifyForm
+from include.disaster_recovery.dashboard.forms import EmptyForm, PinForm, RestoreForm, VerifyForm
 from include.disaster_recovery.dashboard.model import BackupEntry, Download, StartedRun
 from include.disaster_recovery.dashboard.seams import Gate, Runs, RunsOf
 
@@ -20,32 +20,28 @@ def run_routes(catalogue: Catalogue, gate: Gate, runs_of: RunsOf) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["runs"])
     Asked = Annotated[Runs, Depends(runs_of)]  # noqa: N806 - a type
 
-    async def started(runs: Runs, dag_id: str, **conf: Any) -> StartedRun:
-        run = await runs.trigger(dag_id, conf)
-        catalogue.forget()
-        return run
-
     @router.post("/backups", dependencies=[Depends(gate.may("backup"))])
-    async def backup(runs: Asked) -> StartedRun:
+    async def backup(_form: EmptyForm, runs: Asked) -> StartedRun:
         """Back up now."""
-        return await started(runs, BACKUP)
+        return await runs.trigger(BACKUP, {})
 
     @router.post("/backups/{backup_id}/verify", dependencies=[Depends(gate.may("verify"))])
     async def verify(backup_id: str, form: VerifyForm, runs: Asked) -> StartedRun:
         """Read a backup again: every byte, or a quick look."""
         key = await run_in_threadpool(catalogue.key_of, backup_id)
-        return await started(runs, VERIFY, backup_key=key, depth=form.depth)
+        return await runs.trigger(VERIFY, {"backup_key": key, "depth": form.depth})
 
     @router.post("/backups/{backup_id}/drill", dependencies=[Depends(gate.may("drill"))])
-    async def drill(backup_id: str, runs: Asked) -> StartedRun:
+    async def drill(backup_id: str, _form: EmptyForm, runs: Asked) -> StartedRun:
         """Restore a backup into a scratch database, compare, and drop that."""
         key = await run_in_threadpool(catalogue.key_of, backup_id)
-        return await started(runs, DRILL, backup_key=key)
+        return await runs.trigger(DRILL, {"backup_key": key})
 
     @router.post("/restores", dependencies=[Depends(gate.may("restore"))])
     async def restore(form: RestoreForm, runs: Asked) -> StartedRun:
         """Restore, with the DAG's own Params, which the DAG checks again."""
-        return await started(runs, RESTORE, **form.to_json())
+        catalogue.check_wanted(form.backup_key)
+        return await runs.trigger(RESTORE, form.to_json())
 
     return router
 
@@ -57,7 +53,7 @@ def backup_routes(catalogue: Catalogue, gate: Gate) -> APIRouter:
     Keeper = Annotated[str, Depends(gate.may("pin"))]  # noqa: N806
 
     @router.post("/download")
-    def download(backup_id: str, user: Downloader) -> Download:
+    def download(backup_id: str, _form: EmptyForm, user: Downloader) -> Download:
         """A presigned link to the document: a credential for five minutes, which takes ranges."""
         found = catalogue.download(backup_id)
         log.info("%s was given a link to %s for some minutes", _plain(user), found.file_name)
@@ -71,7 +67,7 @@ def backup_routes(catalogue: Catalogue, gate: Gate) -> APIRouter:
         return entry
 
     @router.post("/unpin")
-    def unpin(backup_id: str, user: Keeper) -> BackupEntry:
+    def unpin(backup_id: str, _form: EmptyForm, user: Keeper) -> BackupEntry:
         """Leave a backup to the policy again."""
         entry = catalogue.unpin(backup_id)
         log.info("%s unpinned %s", _plain(user), entry.file_name)

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, RedirectResponse
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from include.disaster_recovery.dashboard.attempts import without_address
 from include.disaster_recovery.dashboard.catalogue import Catalogue
 from include.disaster_recovery.dashboard.seams import Gate, RunsOf
 from include.disaster_recovery.dashboard.web.acting import backup_routes, run_routes
@@ -17,7 +19,12 @@ from include.disaster_recovery.dashboard.web.reading import data_routes, descrip
 from include.disaster_recovery.errors import BackupUnknown, DisasterRecoveryError, RetryableError, RunRefused
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
-UNAUTHORIZED = 401
+DENIED = {401, 403}
+HINTS = {
+    400: "send JSON",
+    404: "openapi.json lists what there is",
+    405: "openapi.json lists what there is",
+}
 
 
 def create_app(catalogue: Catalogue, gate: Gate, runs_of: RunsOf) -> FastAPI:
@@ -27,6 +34,7 @@ def create_app(catalogue: Catalogue, gate: Gate, runs_of: RunsOf) -> FastAPI:
         # Of the application, so that a route which forgets its own right is closed to strangers all the same.
         dependencies=[Depends(gate.may_read)],
         openapi_url=None,
+        redirect_slashes=False,  # a redirect would name the host that the request did
         docs_url=None,
         redoc_url=None,
     )
@@ -50,13 +58,17 @@ def _say_errors(app: FastAPI, gate: Gate) -> None:
     @app.exception_handler(HTTPException)
     async def denied(request: Request, error: HTTPException) -> Response:
         root = request.scope.get("root_path", "")
-        if error.status_code == UNAUTHORIZED and request.url.path == f"{root}/":
+        if request.url.path == f"{root}/" and gate.wants_login(error.status_code, error.detail):
             return RedirectResponse(gate.login_url(f"{root}/"), status_code=303)
-        return await http_exception_handler(request, error)
+        if error.status_code in DENIED:
+            return await http_exception_handler(request, error)
+        answer = told(error.status_code, str(error.detail).lower(), HINTS.get(error.status_code, "mend the request"))
+        answer.headers.update(error.headers or {})  # which methods are allowed
+        return answer
 
     @app.exception_handler(DisasterRecoveryError)
     async def ours(_request: Request, error: DisasterRecoveryError) -> Response:
-        return told(_status(error), error.fact, error.hint)
+        return told(_status(error), without_address(error.fact), error.hint)
 
     @app.exception_handler(RequestValidationError)
     async def wrong(_request: Request, error: RequestValidationError) -> Response:

@@ -7,6 +7,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from include.disaster_recovery.dashboard.traces import trace_of
+
 log = logging.getLogger(__name__)
 
 MARK = "backup-history"  # of X-Requested-With: a page of another site cannot send it without being asked by us first
@@ -37,13 +39,21 @@ class Guard:
         if refused := refusal(scope["method"], Headers(scope=scope)):
             await refused(scope, receive, answer.send)
             return
+        if (kind := await self._failed(scope, receive, answer)) is None:
+            return
+        if answer.has_started:  # outside of the except: what is raised must not carry the error along
+            raise RuntimeError(f"the answer broke off: {kind}")
+        await failure(kind)(scope, receive, answer.send)
+
+    async def _failed(self, scope: Scope, receive: Receive, answer: "_Answer") -> str | None:
+        """Let the application answer; the type of the error if it fails, whose text whoever catches it would log."""
         try:
             await self._app(scope, receive, answer.send)
-        except Exception as error:
-            log.exception("%s %s failed", scope["method"], scope["path"][:200].encode("unicode_escape").decode())
-            if answer.has_started:
-                raise
-            await failure(error)(scope, receive, answer.send)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            path = scope["path"][:200].encode("unicode_escape").decode()
+            log.error("%s %s failed: %s", scope["method"], path, trace_of(error))  # noqa: TRY400 - not its text
+            return type(error).__name__
+        return None
 
 
 class _Answer:
@@ -79,9 +89,9 @@ def told(status: int, fact: str, hint: str) -> JSONResponse:
     return JSONResponse({"fact": fact, "hint": hint}, status_code=status)
 
 
-def failure(error: Exception) -> JSONResponse:
-    """The answer where nothing else was foreseen: only the type, as the text may quote a secret."""
-    return told(500, f"the page failed unexpectedly: {type(error).__name__}", "read the api-server's log")
+def failure(kind: str) -> JSONResponse:
+    """The answer where nothing else was foreseen: only the error's type, as its text may quote a secret."""
+    return told(500, f"the page failed unexpectedly: {kind}", "read the api-server's log")
 
 
 def _is_foreign(headers: Headers) -> bool:

@@ -17,7 +17,7 @@ def exposition(summary: Summary) -> str:
             summary.newest_proven_age_seconds,
         ),
         ("restore_seconds", "Seconds that the last drill took to restore.", summary.restore_seconds),
-        ("backups", "Backups that can be restored.", float(summary.backups)),
+        ("backups", "Backups in the bucket.", float(summary.backups)),
         ("storage_bytes", "Bytes of all backups.", summary.storage_bytes),
     ]
     lines = [line for name, text, value in numbers if value is not None for line in _gauge(name, text, value)]

@@ -93,8 +93,10 @@ def state_routes(catalogue: Catalogue, gate: Gate, runs_of: RunsOf) -> APIRouter
 
     @router.get("/api/runs/{dag_id}/{run_id:path}")
     async def run(dag_id: str, run_id: str, runs: Asked) -> RunStatus:
-        """How far a run of one of our DAGs is."""
-        return await runs.status(dag_id, run_id)
+        """How far a run of one of our DAGs is. What one that has ended brought is listed when this is answered."""
+        found = await runs.status(dag_id, run_id)
+        await run_in_threadpool(catalogue.catch_up, found)
+        return found
 
     return router
 

@@ -8,7 +8,7 @@ select
     file_size,
     execution_time_ms,
     case jsonb_typeof(components_backed_up) when 'object' then components_backed_up else '{}' end as components,
-    pg_catalog.left(error_message, 10000) as error_message,
+    pg_catalog.left(error_message, 20001) as error_message,
     created_at,
     backup_version as version,
     triggered_by::text as triggered_by

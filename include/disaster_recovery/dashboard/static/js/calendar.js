@@ -44,8 +44,20 @@ function grid(days, cell) {
   const weeks = Math.ceil((before + days.length) / 7);
   const at = (week, row) => days[week * 7 + row - before];
   return h("table", { class: "calendar", role: "grid", "aria-label": "Calendar of backups by day" },
+    months(days, before, weeks),
     h("tbody", { role: "rowgroup" }, WEEKDAYS.map((name, row) => h("tr", { role: "row" }, h("th", { scope: "row", role: "rowheader", text: name }),
       Array.from({ length: weeks }, (_, week) => (at(week, row) ? cell(at(week, row)) : h("td", { role: "gridcell" })))))));
+}
+
+const MONTH = new Intl.DateTimeFormat("en-GB", { month: "short", timeZone: "UTC" });
+
+/** Above the first whole week of each month its name; a name needs the room of three weeks. */
+function months(days, before, weeks) {
+  const monday = (week) => days[Math.max(0, week * 7 - before)].day;
+  const starts = Array.from({ length: weeks }, (_, week) => week).filter((week) => week === 0 || monday(week).slice(0, 7) !== monday(week - 1).slice(0, 7));
+  const named = starts.map((week, index) => ({ week, wide: (starts[index + 1] ?? weeks) - week }));
+  return h("thead", { "aria-hidden": "true" }, h("tr", {}, h("td", { class: "corner" }), named.map(({ week, wide }) =>
+    h("td", { class: "month", colspan: wide, text: wide > 1 ? MONTH.format(new Date(`${monday(week)}T00:00:00Z`)) : "" }))));
 }
 
 function move(event, day, days, buttons) {

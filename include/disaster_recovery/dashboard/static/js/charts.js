@@ -5,8 +5,10 @@ import { h } from "./dom.js";
 import { bytes, count, localText, seconds, time } from "./format.js";
 import { colour, onTheme } from "./theme.js";
 
-const HEIGHT = 190;
+const HEIGHT = 215;
 const PHASES = ["plan", "rebuild", "load", "check", "apply", "compare"];
+const NUMBERS = new Set(["Size", "Rows"]);
+const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400]; // seconds
 let shown = null;
 let drawn = [];
 let last = null;
@@ -59,10 +61,16 @@ function mount(place, make) {
 }
 
 const at = (moment) => new Date(moment).getTime() / 1000;
-const shownValue = (words) => (plot, value) => (value === null || value === undefined ? "–" : words(value));
+const shownValue = (words) => (plot, value) => (value === null || value === undefined ? "" : words(value));
 const axis = (words, more = {}) => ({ stroke: colour("faint"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 },
   size: 62, values: words && ((plot, values) => values.map(words)), ...more });
-const moments = () => ({ label: "Time", value: (plot, value) => (value ? localText(value * 1000) : "–") });
+const moments = () => ({ label: "", value: (plot, value) => (value ? localText(value * 1000) : "") });
+
+const format = (options) => new Intl.DateTimeFormat("en-GB", options);
+const [MONTH, DATE, HOUR] = [{ month: "short", year: "2-digit" }, { day: "numeric", month: "short" }, { hour: "2-digit", minute: "2-digit" }].map(format);
+const isMidnight = (moment) => moment.getHours() + moment.getMinutes() === 0;
+const stamp = (moment, step) => (step >= 28 * 86400 ? MONTH : step >= 86400 || isMidnight(moment) ? DATE : HOUR).format(moment);
+const days = () => axis(null, { size: 34, space: 64, values: (plot, splits, index, space, step) => splits.map((split) => stamp(new Date(split * 1000), step)) });
 const dots = (tone) => ({ size: 9, fill: tone, stroke: tone, show: true });
 const fromZero = (plot, least, most) => [0, (most || 1) * 1.1];
 
@@ -74,7 +82,7 @@ function sizes(points) {
     data: [sorted.map((point) => at(point.at)), sorted.map((point) => point.size), sorted.map((point) => point.rows), unusual],
     options: {
       scales: { y: { range: fromZero }, rows: { range: fromZero } },
-      axes: [axis(null, { size: 34 }), axis(bytes), axis(compact, { scale: "rows", side: 1, grid: { show: false } })],
+      axes: [days(), axis(bytes), axis(compact, { scale: "rows", side: 1, grid: { show: false } })],
       series: [moments(),
         { label: "Size", stroke: colour("phase-2"), width: 2, value: shownValue(bytes), points: few },
         { label: "Rows", scale: "rows", stroke: colour("phase-5"), width: 2, dash: [6, 4], value: shownValue(count), points: few },
@@ -98,12 +106,12 @@ function durations({ points, drills }) {
     values: stamps.map((stamp) => (byTime.has(stamp) ? sum(byTime.get(stamp), index) : null)),
   })).reverse();
   const bars = uPlot.paths.bars({ size: [0.6, 14, 3] });
-  const own = (name) => (plot, value, series, index) => seconds(index === null || index === undefined ? null : byTime.get(stamps[index])?.[name]);
+  const own = (name) => (plot, value, series, index) => shownValue(seconds)(plot, byTime.get(stamps[index])?.[name]);
   return {
     data: [stamps, ...stacks.map((stack) => stack.values), stamps.map((stamp) => backups.get(stamp) ?? null)],
     options: {
       scales: { y: { range: fromZero } },
-      axes: [axis(null, { size: 34 }), axis(seconds)],
+      axes: [days(), axis(seconds, { incrs: STEPS, size: 82 })],
       series: [moments(),
         ...stacks.map(({ name, tone }) => ({ label: `Drill: ${name}`, stroke: tone, fill: tone, width: 0, paths: bars, points: { show: false }, value: own(name) })),
         { label: "Backup", stroke: colour("text"), width: 2, spanGaps: true, value: shownValue(seconds), points: { show: points.length < 40 } }],
@@ -114,10 +122,10 @@ function durations({ points, drills }) {
 const link = (each) => h("a", { href: `#backup/${encodeURIComponent(each.id)}` }, time(each.at));
 const newest = (found) => [...found].sort((a, b) => at(b.at) - at(a.at)).slice(0, 100);
 const plain = (caption, heads, rows) => h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": caption }, h("table", { class: "plain" },
-  h("caption", { class: "hidden", text: caption }), h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col", text })))), h("tbody", {}, rows)));
+  h("caption", { class: "hidden", text: caption }), h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col", class: NUMBERS.has(text) ? "number" : null, text })))), h("tbody", {}, rows)));
 
 const sizeTable = (points) => plain("Size and rows of the newest backups", ["Backup", "Size", "Rows", "Unusual"], newest(points).map((point) =>
-  h("tr", {}, h("th", { scope: "row" }, link(point)), h("td", { text: bytes(point.size) }), h("td", { text: count(point.rows) }), h("td", { dir: "auto", text: point.unusual.join("; ") }))));
+  h("tr", {}, h("th", { scope: "row" }, link(point)), h("td", { class: "number", text: bytes(point.size) }), h("td", { class: "number", text: count(point.rows) }), h("td", { dir: "auto", text: point.unusual.join("; ") }))));
 
 const durationTable = ({ points, drills }) => plain("Durations of the newest backups and drills", ["When", "What", "Took"], newest([...points, ...drills]).map((each) =>
   h("tr", {}, h("th", { scope: "row" }, link(each)), h("td", { text: each.phases ? "drill" : "backup" }),

@@ -1,32 +1,13 @@
 // Two backups side by side: #compare/<before>/<after>.
 import { get, path } from "./api.js";
-import { tables } from "./detail.js";
-import { diffOf } from "./detail_parts.js";
-import { open } from "./dialogs.js";
-import { foreign, h, replace } from "./dom.js";
+import { diffOf, tables } from "./detail_parts.js";
+import { foreign, h } from "./dom.js";
 import { bytes, change, count, seconds, time } from "./format.js";
 import { drillMark, statusMark, verifiedMark } from "./marks.js";
-import { failure } from "./overview.js";
-import { here, leave, onRoute } from "./routes.js";
+import { panel } from "./panels.js";
+import { onRoute } from "./routes.js";
 
-onRoute("compare", async (before, after) => {
-  const hash = here();
-  const box = open("Compare two backups", () => [1, 2, 3].map(() => h("p", { class: "skeleton line" })), { panel: true });
-  const onLeave = () => here() !== hash && box.close();
-  window.addEventListener("hashchange", onLeave);
-  box.closed.then(() => {
-    window.removeEventListener("hashchange", onLeave);
-    leave(hash);
-  });
-  const load = async () => {
-    try {
-      replace(box.body, full(await get("compare", { before, after })));
-    } catch (error) {
-      replace(box.body, failure(error, load));
-    }
-  };
-  await load();
-});
+onRoute("compare", (before, after) => panel("Compare two backups", async () => full(await get("compare", { before, after }))));
 
 const full = (found) => [
   sides(found.before, found.after),
@@ -36,12 +17,13 @@ const full = (found) => [
 ];
 
 function sides(before, after) {
-  const line = (name, show, difference) => h("tr", {}, h("th", { scope: "row", text: name }),
-    h("td", {}, show(before)), h("td", {}, show(after)), h("td", { class: "number", text: difference ?? "" }));
+  const line = (name, show, difference = "") => h("tr", {}, h("th", { scope: "row", text: name }),
+    h("td", {}, show(before)), h("td", {}, show(after)), h("td", { class: "number", text: difference }));
   const link = (entry) => h("a", { href: `#backup/${path(entry.id)}` }, time(entry.created_at));
   return h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Both backups" }, h("table", { class: "plain" },
-    h("caption", { text: "Both backups" }),
-    h("thead", {}, h("tr", {}, h("td"), ["Earlier", "Later", "Change"].map((text) => h("th", { scope: "col", text })))),
+    h("caption", { class: "hidden", text: "Both backups" }),
+    h("thead", {}, h("tr", {}, h("td"), ["Earlier", "Later"].map((text) => h("th", { scope: "col", text })),
+      h("th", { scope: "col", class: "number", text: "Change" }))),
     h("tbody", {},
       line("Created", link),
       line("Status", statusMark),

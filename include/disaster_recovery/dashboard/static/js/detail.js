@@ -1,64 +1,67 @@
-// One backup in full, in a side panel with its own address: #backup/<id>.
+// One backup in full, in the side panel: #backup/<id>.
 import { actionButton, download, drill, pin, restore, unpin, verify } from "./actions.js";
 import { get, path } from "./api.js";
-import { copyable, diffOf, facts, taskLinks } from "./detail_parts.js";
-import { open } from "./dialogs.js";
-import { foreign, h, replace } from "./dom.js";
-import { bytes, change, count, localText, plural, seconds, time } from "./format.js";
+import { banner, copyable, diffOf, facts, tables, taskLinks } from "./detail_parts.js";
+import { foreign, h } from "./dom.js";
+import { bytes, count, localText, plural, seconds, time } from "./format.js";
 import { runLink, BACKUP } from "./links.js";
 import { badges, drillMark, kept, statusMark, verifiedMark } from "./marks.js";
-import { failure } from "./overview.js";
-import { here, leave, onRoute } from "./routes.js";
+import { panel, refreshPanel } from "./panels.js";
+import { onRoute } from "./routes.js";
 
-let reload = async () => {};
+const OFFERED = 100; // earlier backups to compare with
 
 /** Shows the open backup anew, as after an action; nothing if none is open. */
-export const refreshDetail = () => reload();
+export const refreshDetail = refreshPanel;
 
-onRoute("backup", async (id) => {
-  const hash = here();
-  const box = open("Backup", () => [1, 2, 3].map(() => h("p", { class: "skeleton line" })), { panel: true });
-  const onLeave = () => here() !== hash && box.close();
-  window.addEventListener("hashchange", onLeave);
-  const load = async () => {
-    try {
-      const detail = await get(`backups/${path(id)}`);
-      box.dialog.querySelector("h2").textContent = `Backup of ${localText(detail.entry.created_at)}`;
-      replace(box.body, full(detail));
-    } catch (error) {
-      replace(box.body, failure(error, load));
-    }
-  };
-  reload = load;
-  box.closed.then(() => {
-    window.removeEventListener("hashchange", onLeave);
-    if (reload === load) reload = async () => {};
-    leave(hash);
+onRoute("backup", (id) => {
+  let before = null; // the one to compare with; null: the one before
+  return panel("Backup", async (own) => {
+    const [detail, others] = await Promise.all([get(`backups/${path(id)}`, { before }), earlier()]);
+    own.name(`Backup of ${localText(detail.entry.created_at)}`);
+    return full(detail, others, (chosen) => {
+      before = chosen;
+      own.load();
+    });
   });
-  await load();
 });
 
-function full(detail) {
+const earlier = () => get("backups", { status: "success", limit: OFFERED }).then((page) => page.entries, () => []);
+
+function full(detail, others, chooseBefore) {
   const { entry } = detail;
+  const findings = [...new Set([entry.finding, ...detail.findings].filter(Boolean))];
   return [
     h("div", { class: "detail-actions" }, buttons(detail)),
-    h("p", { class: "badges" }, statusMark(entry), verifiedMark(entry), drillMark(entry), badges(entry), kept(entry)),
-    entry.error && banner("bad", "It failed", [entry.error]),
-    entry.finding && banner("bad", "What verifying found", [entry.finding]),
-    detail.findings.length > 0 && banner("bad", "Findings", detail.findings),
+    h("p", { class: "verdicts" }, statusMark(entry), verifiedMark(entry), drillMark(entry)),
+    h("p", { class: "verdicts" }, badges(entry), kept({ retention: entry.retention.filter((reason) => !reason.startsWith("pinned:")) })),
+    (detail.error ?? entry.error) && banner("bad", "It failed", [detail.error ?? entry.error]),
+    findings.length > 0 && banner("bad", "What verifying found", findings),
     detail.drill_failures.length > 0 && banner("bad", "What the drill found", detail.drill_failures),
     entry.unusual.length > 0 && banner("warning", "Unusual", entry.unusual),
     detail.warnings.length > 0 && banner("warning", plural(detail.warnings.length, "warning"), detail.warnings),
-    detail.notes.length > 0 && banner("", "Could not be read", detail.notes),
+    detail.notes.length > 0 && banner("", "What could not be read", detail.notes),
     about(detail),
-    detail.before && h("p", {}, h("a", { href: `#compare/${path(detail.before, entry.id)}`, text: "Compare with the backup before it" })),
-    tables(detail.tables, "Tables, and the change against the backup before"),
-    diffOf(detail.schema_diff, "Schema against the backup before"),
+    comparedWith(detail, others, chooseBefore),
+    tables(detail.tables, detail.before ? "Tables, and the change" : "Tables"),
+    diffOf(detail.schema_diff, "Change of the schema"),
     schemaCounts(detail.schema_counts),
     functions(detail.edge_functions),
     phases(detail),
     entry.run_id && taskLinks(BACKUP, entry.run_id),
   ];
+}
+
+/** Which earlier backup the changes below are against, to be chosen. */
+function comparedWith(detail, others, choose) {
+  if (!detail.before) return h("p", { class: "faint", text: "There is no earlier backup to compare with." });
+  const found = others.filter((each) => each.created_at < detail.entry.created_at && each.in_bucket !== false);
+  const ids = found.map((each) => each.id);
+  const select = h("select", { id: "before", on: { change: () => choose(select.value) } },
+    !ids.includes(detail.before) && h("option", { value: detail.before, text: "the backup before", selected: true }),
+    found.map((each) => h("option", { value: each.id, text: localText(each.created_at), selected: each.id === detail.before })));
+  return h("p", { class: "compared" }, h("label", { for: "before", text: "Changes against the backup of" }), select,
+    h("a", { href: `#compare/${path(detail.before, detail.entry.id)}`, text: "Side by side" }));
 }
 
 function buttons(detail) {
@@ -74,9 +77,6 @@ function buttons(detail) {
       : actionButton("pin", "Pin", () => pin(entry), { without: gone }),
   ];
 }
-
-const banner = (tone, title, lines) => h("div", { class: `banner ${tone}` }, h("p", {}, h("strong", { text: title })),
-  lines.length === 1 ? h("p", {}, foreign(lines[0])) : h("ul", { class: "diff" }, lines.map((line) => foreign(line, "li"))));
 
 function about(detail) {
   const { entry } = detail;
@@ -94,26 +94,11 @@ function about(detail) {
     ["Started by", detail.triggered_by && foreign(detail.triggered_by)],
     ["Airflow run", entry.run_id && h("span", {}, foreign(entry.run_id), " · ", runLink(BACKUP, entry.run_id))],
     ["Postgres", detail.server_version && foreign(detail.server_version)],
-    ["Format", detail.version && `${detail.version}${detail.fragments === null ? "" : ` · ${plural(detail.fragments, "fragment")}`}${detail.compression ? ` · ${detail.compression}` : ""}`],
+    ["Format", detail.version && `${detail.version}${detail.fragments === null ? "" : ` · ${plural(detail.fragments, "fragment")}`}${detail.compression ? ` · ${detail.compression === "none" ? "not compressed" : detail.compression}` : ""}`],
     ["Snapshot", detail.snapshot && copyable(detail.snapshot, "snapshot")],
     ["Checksum", detail.checksum && copyable(detail.checksum, "checksum")],
     ["Manifest SHA-256", detail.manifest_sha256 && copyable(detail.manifest_sha256, "SHA-256 of the manifest")],
   ]);
-}
-
-export function tables(lines, caption) {
-  if (!lines.length) return null;
-  const cell = (text) => h("td", { class: "number", text });
-  return h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": caption }, h("table", { class: "plain" }, h("caption", { text: caption }),
-    h("thead", {}, h("tr", {}, ["Table", "Rows", "Change", "Bytes", "Change"].map((text, index) => h("th", { scope: "col", class: index ? "number" : null, text })))),
-    h("tbody", {}, lines.map((line) => h("tr", {}, h("th", { scope: "row" }, foreign(line.name), note(line)),
-      cell(count(line.rows)), cell(change(line.rows, line.rows_before)), cell(bytes(line.bytes)), cell(change(line.bytes, line.bytes_before, bytes)))))));
-}
-
-function note(line) {
-  if (line.rows === null && line.rows_before !== null) return h("span", { class: "removed", text: " gone" });
-  if (line.rows !== null && line.rows_before === null) return h("span", { class: "added", text: " new" });
-  return null;
 }
 
 function schemaCounts(counts) {

@@ -2,7 +2,7 @@
 import { get, path } from "./api.js";
 import { foreign, h, replace } from "./dom.js";
 import { say } from "./follow.js";
-import { plural, words } from "./format.js";
+import { bytes, change, count, plural, words } from "./format.js";
 import { taskLink } from "./links.js";
 
 export const facts = (pairs) => h("dl", { class: "facts" }, pairs
@@ -11,7 +11,7 @@ export const facts = (pairs) => h("dl", { class: "facts" }, pairs
 
 /** A text with a button that copies it. */
 export function copyable(text, name) {
-  const copy = () => copied(text).then(
+  const copy = (event) => copied(text, event.target).then(
     () => say(`Copied: ${name}.`),
     () => say("The browser refused to copy. Select the text instead."),
   );
@@ -20,15 +20,14 @@ export function copyable(text, name) {
 }
 
 // Airflow's frame does not delegate the clipboard, and plain http has none: the old way works in both.
-async function copied(text) {
+export async function copied(text, near) {
   const area = h("textarea", { class: "hidden", "aria-hidden": "true", tabindex: "-1", readonly: true });
   area.value = text;
-  const focused = document.activeElement;
-  (focused?.closest("dialog") ?? document.body).append(area);
+  (near.closest("dialog") ?? document.body).append(area);
   area.select();
   const isCopied = document.execCommand("copy");
   area.remove();
-  focused?.focus({ preventScroll: true });
+  near.focus({ preventScroll: true });
   if (!isCopied) await navigator.clipboard.writeText(text);
 }
 
@@ -55,4 +54,30 @@ export function taskLinks(dagId, runId) {
   const details = h("details", {}, h("summary", { text: "Logs in Airflow, task by task" }), place);
   details.addEventListener("toggle", () => details.open && !place.firstChild && load());
   return details;
+}
+
+const FEW = 3;
+
+/** Something to notice; of many lines the first few are shown at once. */
+export function banner(tone, title, lines) {
+  const list = (found) => h("ul", { class: "diff" }, found.map((line) => foreign(line, "li")));
+  const rest = lines.slice(FEW);
+  return h("div", { class: `banner ${tone}` }, h("p", {}, h("strong", { text: title })),
+    lines.length === 1 ? h("p", {}, foreign(lines[0])) : list(lines.slice(0, FEW)),
+    rest.length > 0 && h("details", {}, h("summary", { text: `${count(rest.length)} more` }), list(rest)));
+}
+
+export function tables(lines, caption) {
+  if (!lines.length) return null;
+  const cell = (text) => h("td", { class: "number", text });
+  return h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": caption }, h("table", { class: "plain" }, h("caption", { text: caption }),
+    h("thead", {}, h("tr", {}, ["Table", "Rows", "Change", "Bytes", "Change"].map((text, index) => h("th", { scope: "col", class: index ? "number" : null, text })))),
+    h("tbody", {}, lines.map((line) => h("tr", {}, h("th", { scope: "row" }, foreign(line.name), note(line)),
+      cell(count(line.rows)), cell(change(line.rows, line.rows_before)), cell(bytes(line.bytes)), cell(change(line.bytes, line.bytes_before, bytes)))))));
+}
+
+function note(line) {
+  if (line.rows === null && line.rows_before !== null) return h("span", { class: "removed", text: " gone" });
+  if (line.rows !== null && line.rows_before === null) return h("span", { class: "added", text: " new" });
+  return null;
 }

@@ -38,7 +38,10 @@ const focusKey = (element) => element.dataset.focus || element.id || null;
 export const hidden = (text) => h("span", { class: "hidden", text });
 
 /** Text that somebody else wrote: any length, any direction. */
-export const foreign = (text, tag = "span") => h(tag, { class: "foreign", dir: "auto", text: text ?? "" });
+export const foreign = (text, tag = "span") => h(tag, { class: "foreign", dir: "auto", text: (text ?? "").replace(UNSEEN, "\ufffd") });
+
+// Control characters and those that turn the reading around: they can make a text look like another one.
+const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g;
 
 let counted = 0;
 export const newId = (prefix) => `${prefix}-${(counted += 1)}`;

@@ -15,10 +15,14 @@ import { tiles } from "./tiles.js";
 
 const EVERY = 30_000;
 
+let asked = 0;
+
 async function loadOverview() {
   const place = byId("answer");
+  const mine = (asked += 1);
   try {
     const overview = await get("overview");
+    if (mine !== asked) return; // something newer is known
     place.className = `answer ${overview.answer.level}`;
     replace(place, answer(overview.answer));
     replace(byId("problems"), problems(overview.problems));
@@ -26,8 +30,10 @@ async function loadOverview() {
     replace(byId("tiles"), tiles(overview.tiles));
     charts(byId("charts"), overview);
   } catch (error) {
+    if (mine !== asked) return;
     place.className = "answer";
     replace(place, failure(error, refresh));
+    if (byId("tiles").querySelector(".skeleton")) byId("tiles").replaceChildren();
   }
   place.removeAttribute("aria-busy");
 }
@@ -53,11 +59,11 @@ async function start() {
   setUp(() => Promise.all([refresh(), refreshDetail()]));
   onRoute("restores", () => tabs.show("restores"));
   onRoute("drills", () => tabs.show("drills"));
+  setInterval(() => document.visibilityState === "visible" && refresh(), EVERY);
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
   const permissions = learnWhoLooks().catch(() => null);
   await Promise.all([permissions.then(showActions), refresh()]);
   startRouting();
-  setInterval(() => document.visibilityState === "visible" && refresh(), EVERY);
-  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
 }
 
 const showActions = () => replace(byId("top-actions"), actionButton("backup", "Back up now", backUpNow, { tone: "primary" }));

@@ -1,21 +1,23 @@
 // The tabs of restores and drills: what has left a report, and a report in full.
 import { get, path } from "./api.js";
-import { open } from "./dialogs.js";
+import { banner, copyable, facts } from "./detail_parts.js";
 import { foreign, h, replace } from "./dom.js";
-import { bytes, count, plural, seconds, time } from "./format.js";
+import { bytes, count, localText, plural, seconds, time } from "./format.js";
 import { runLink } from "./links.js";
 import { mark } from "./marks.js";
 import { failure } from "./overview.js";
-import { here, leave, onRoute } from "./routes.js";
+import { panel, skeletons } from "./panels.js";
+import { onRoute } from "./routes.js";
 
 const DAGS = { restore: "collabhunts_restore", drill: "collabhunts_drill" };
+const TITLES = { restore: "Restore", drill: "Drill" };
 const NOTHING = {
-  restore: "No restore has left a report yet. Open a backup and press “Restore…”; a dry run changes nothing.",
+  restore: "No restore has left a report yet. Open a backup and press “Restore…”. A dry run changes nothing, and leaves none.",
   drill: "No drill has left a report yet. Open a backup and press “Drill”: it proves that the backup can be restored.",
 };
 
 export async function reportList(container, kind) {
-  if (!container.firstChild) replace(container, [1, 2, 3].map(() => h("p", { class: "skeleton line" })));
+  if (!container.firstChild) replace(container, skeletons());
   try {
     const found = await get(`reports/${kind}`);
     replace(container, found.length ? table(kind, found) : h("div", { class: "empty" }, h("p", { text: NOTHING[kind] })));
@@ -40,47 +42,55 @@ function table(kind, found) {
 
 const checksIn = (entry) => `${count(entry.passed)} passed, ${count(entry.failed)} failed, ${count(entry.skipped)} skipped`;
 
-onRoute("report", async (kind, name) => {
-  const hash = here();
-  const box = open(kind === "drill" ? "Drill" : "Restore", () => h("p", { class: "skeleton line" }), { panel: true });
-  const onLeave = () => here() !== hash && box.close();
-  window.addEventListener("hashchange", onLeave);
-  box.closed.then(() => {
-    window.removeEventListener("hashchange", onLeave);
-    leave(hash);
-  });
-  const load = () => get(`reports/${path(kind, name)}`).then((report) => replace(box.body, full(report)), (error) => replace(box.body, failure(error, load)));
-  await load();
-});
+onRoute("report", (kind, name) => panel(kind === "drill" ? "Drill" : "Restore", async (own) => {
+  const report = await get(`reports/${path(kind, name)}`);
+  own.name(`${TITLES[kind]} of ${localText(report.entry.at)}`);
+  return full(report);
+}, `${kind}s`));
 
 function full({ entry, restore, drill }) {
   const checks = (restore ?? drill)?.checks ?? [];
   return [
-    h("p", {}, mark(entry.state), " · ", time(entry.at, { relative: true }), ` · took ${seconds(entry.seconds)}`),
-    h("dl", { class: "facts" }, h("dt", { text: "Backup" }), h("dd", {}, foreign(entry.backup)),
-      entry.target && [h("dt", { text: "Target" }), h("dd", {}, foreign(entry.target))],
-      restore?.approved_by && [h("dt", { text: "Approved by" }), h("dd", {}, foreign(restore.approved_by))],
-      h("dt", { text: "Checks" }), h("dd", { text: checksIn(entry) })),
-    entry.run_id && h("p", {}, runLink(DAGS[entry.kind], entry.run_id)),
-    drill?.failure && h("div", { class: "banner bad" }, h("p", {}, h("strong", { text: `Failed in ${drill.failure.phase}` })),
-      h("p", {}, foreign(drill.failure.fact), " – ", foreign(drill.failure.hint))),
+    h("p", { class: "verdicts" }, mark(entry.state)),
+    drill?.failure && banner("bad", `It failed in ${drill.failure.phase}`, [`${drill.failure.fact} – ${drill.failure.hint}`]),
+    !restore && !drill && banner("warning", "The report cannot be read", ["It lies in the bucket, beside the backups, under the name below."]),
+    facts([
+      ["When", time(entry.at, { relative: true })],
+      ["Took", entry.seconds !== null && seconds(entry.seconds)],
+      ["Backup", foreign(entry.backup)],
+      ["Target", entry.target && foreign(entry.target)],
+      ["Mode", restore && restore.run.request.mode],
+      ["Approved by", restore?.approved_by && foreign(restore.approved_by)],
+      ["Checks", checks.length > 0 && checksIn(entry)],
+      ["Airflow run", entry.run_id && h("span", {}, foreign(entry.run_id), " · ", runLink(DAGS[entry.kind], entry.run_id))],
+      ["Report", copyable(entry.name, "name of the report")],
+    ]),
+    checkLists(checks),
     drill && phases(drill.phases),
-    restore?.run.request.dry_run && h("p", { class: "banner", text: "Dry run: nothing was changed." }),
     restore?.applied.length > 0 && applied(restore.applied),
-    checks.length > 0 && checkTable(checks),
   ];
 }
 
 const plain = (caption, heads, rows) => h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": caption }, h("table", { class: "plain" },
-  h("caption", { text: caption }), h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col", text })))), h("tbody", {}, rows)));
+  h("caption", { text: caption }), h("thead", {}, h("tr", {}, heads.map((text, at) => h("th", { scope: "col", class: at && text !== "Detail" ? "number" : null, text })))), h("tbody", {}, rows)));
+
+const number = (text) => h("td", { class: "number", text });
 
 const phases = (found) => plain("Phases", ["Phase", "Took", "Bytes"], found.map((phase) => h("tr", {},
-  h("th", { scope: "row", text: phase.name }), h("td", { text: seconds((new Date(phase.ended_at) - new Date(phase.started_at)) / 1000) }), h("td", { text: bytes(phase.bytes) }))));
+  h("th", { scope: "row" }, foreign(phase.name)), number(seconds((new Date(phase.ended_at) - new Date(phase.started_at)) / 1000)), number(bytes(phase.bytes)))));
 
 const applied = (found) => plain("Rows by table", ["Table", "Inserted", "Updated", "Deleted", "Unchanged"], found.map((line) => h("tr", {},
-  h("th", { scope: "row" }, foreign(line.table)), ["insert", "update", "delete", "unchanged"].map((key) => h("td", { class: "number", text: count(line[key]) })))));
+  h("th", { scope: "row" }, foreign(line.table)), ["insert", "update", "delete", "unchanged"].map((key) => number(count(line[key]))))));
 
-const ORDER = { failed: 0, skipped: 1, passed: 2 };
-const checkTable = (checks) => plain(plural(checks.length, "check"), ["Subject", "Outcome", "Detail"],
-  [...checks].sort((a, b) => ORDER[a.outcome] - ORDER[b.outcome]).map((check) => h("tr", {},
-    h("th", { scope: "row" }, foreign(check.subject)), h("td", {}, mark(check.outcome)), h("td", {}, foreign(check.detail)))));
+/** What failed and what was left out, in full; what passed is folded. */
+function checkLists(checks) {
+  const of = (outcome) => checks.filter((check) => check.outcome === outcome);
+  const table = (caption, found) => found.length > 0 && plain(caption, ["Check", "Detail"], found.map((check) => h("tr", {},
+    h("th", { scope: "row" }, mark(check.outcome, ""), foreign(check.subject)), h("td", {}, foreign(check.detail)))));
+  const passed = of("passed");
+  return [
+    table(`${plural(of("failed").length, "check")} failed`, of("failed")),
+    table(`${plural(of("skipped").length, "check")} skipped`, of("skipped")),
+    passed.length > 0 && h("details", {}, h("summary", { text: `${plural(passed.length, "check")} passed` }), table("Passed", passed)),
+  ];
+}

@@ -13,14 +13,12 @@ export function go(...parts) {
   if (hash !== here()) window.location.hash = hash;
 }
 
-/** Back to the list; without an entry in the browser's history for a page that nobody went to. */
-export function leave(hash) {
-  if (here() === hash) go("");
+/** Back to the list, unless something else was opened meanwhile. */
+export function leave(hash, list = "") {
+  if (here() === hash) go(list);
 }
 
 export function startRouting() {
-  const shared = sharedHash();
-  if (!here() && shared) window.location.replace(`#${shared}`);
   window.addEventListener("hashchange", follow);
   follow();
 }
@@ -44,7 +42,9 @@ function airflowPage() {
   return parent?.location.pathname.includes("/plugin/") ? parent : null;
 }
 
-const sharedHash = () => airflowPage()?.location.hash.slice(1) ?? "";
+// At once: as soon as the frame is loaded, Airflow writes the frame's address into its own, and the hash there is gone.
+const shared = airflowPage()?.location.hash.slice(1);
+if (shared && !here()) window.location.replace(`#${shared}`);
 
 function share() {
   const parent = airflowPage();

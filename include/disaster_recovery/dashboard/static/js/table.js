@@ -9,6 +9,7 @@ const COLUMNS = [
   ["Created", "created_at"], ["Status", "status"], ["Type", null], ["Tables", null], ["Rows", "rows"], ["Size", "size"],
   ["Duration", "seconds"], ["Verification", null], ["Drill", null], ["Kept as", null],
 ];
+const NUMBERS = new Set(["Tables", "Rows", "Size", "Duration"]);
 const FILTERS = [["all", "All"], ["success", "Successful"], ["failed", "Failed"], ["expired", "Expired"], ["in_progress", "In progress"]];
 const SIZES = [25, 50, 100];
 
@@ -43,7 +44,7 @@ export function makeTable(container, { open, compare }) {
   const show = (page) => {
     const text = summarised(page, wanted);
     if (summary.textContent !== text) summary.textContent = text;
-    if (!page.entries.length) return replace(list, empty(wanted, () => clear()));
+    if (!page.entries.length) return replace(list, empty(page, wanted, () => clear()));
     return replace(list, h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Table of backups", data: { focus: "scroller" } }, table(page)), pager(page, wanted, change));
   };
   const table = (page) => h("table", { class: "backups", role: "table" },
@@ -85,17 +86,19 @@ function filters(wanted, change) {
 }
 
 function header(name, key, wanted, change) {
-  if (!key) return h("th", { role: "columnheader", scope: "col", text: name });
+  const kind = NUMBERS.has(name) ? "number" : null;
+  if (!key) return h("th", { role: "columnheader", scope: "col", class: kind, text: name });
   const isSorted = wanted.sort === key;
   const order = isSorted ? (wanted.descending ? "descending" : "ascending") : "none";
-  const arrow = isSorted ? (wanted.descending ? " ▼" : " ▲") : "";
-  return h("th", { role: "columnheader", scope: "col", "aria-sort": order },
+  const arrow = isSorted && !wanted.descending ? "▲" : "▼";
+  return h("th", { role: "columnheader", scope: "col", class: kind, "aria-sort": order },
     h("button", { type: "button", class: "sort", data: { focus: `sort-${key}` },
-      on: { click: () => change({ sort: key, descending: isSorted ? !wanted.descending : true }) } },
-    name, h("span", { "aria-hidden": "true", text: arrow })));
+      on: { click: () => change({ sort: key, descending: wanted.sort === key ? !wanted.descending : true }) } },
+    name, h("span", { class: "arrow", "aria-hidden": "true", text: arrow })));
 }
 
-const cell = (label, ...content) => h("td", { role: "cell", data: { label } }, content);
+const cell = (label, ...content) => h("td", { role: "cell", class: content[0] === NONE ? "blank" : null, data: { label } }, content);
+const number = (label, text) => h("td", { role: "cell", class: text === NONE ? "number blank" : "number", data: { label } }, text);
 
 function row(entry, chosen, choose, open) {
   const box = h("input", { type: "checkbox", "aria-label": `Compare the backup of ${entry.created_at}`, checked: chosen.has(entry.id),
@@ -107,7 +110,7 @@ function row(entry, chosen, choose, open) {
       entry.file_name && h("span", { class: "file faint", title: entry.file_name }, foreign(entry.file_name))),
     cell("Status", statusMark(entry), entry.error && h("span", { class: "error-line", title: entry.error }, foreign(entry.error))),
     cell("Type", entry.backup_type ?? NONE),
-    cell("Tables", count(entry.tables)), cell("Rows", count(entry.rows)), cell("Size", bytes(entry.size)), cell("Duration", seconds(entry.seconds)),
+    number("Tables", count(entry.tables)), number("Rows", count(entry.rows)), number("Size", bytes(entry.size)), number("Duration", seconds(entry.seconds)),
     cell("Verification", verifiedMark(entry)), cell("Drill", drillMark(entry)),
     cell("Kept as", h("span", { class: "badges" }, badges(entry), kept(entry))));
   line.addEventListener("click", (event) => !event.target.closest("a, button, input, .choose") && !getSelection().toString() && open(entry.id));
@@ -124,26 +127,38 @@ function compareBar(chosen, compare, forget) {
 }
 
 function summarised(page, wanted) {
-  if (!page.total) return "No backup.";
+  if (!page.total) return "No entry";
+  const all = plural(page.total, "entry", "entries"); // failed attempts and expired ones too: more than the backups above
   const last = Math.min(wanted.offset + page.entries.length, page.total);
-  return page.total > page.entries.length ? `${count(wanted.offset + 1)}–${count(last)} of ${plural(page.total, "backup")}` : plural(page.total, "backup");
+  return page.total > page.entries.length ? `${count(wanted.offset + 1)}–${count(last)} of ${all}` : all;
 }
 
 function pager(page, wanted, change) {
   const { offset, limit } = wanted;
-  const go = (text, to, focus) => h("button", { type: "button", class: "button", text, data: { focus }, disabled: to === null, on: { click: () => change({ offset: to }) } });
+  const step = (by) => {
+    const to = Math.max(0, wanted.offset + by); // of now: the page before may not be shown yet
+    if (to < page.total) change({ offset: to });
+  };
+  const go = (text, by, focus, isPossible) => h("button", { type: "button", class: "button", text, data: { focus }, disabled: !isPossible, on: { click: () => step(by) } });
   const size = h("select", { id: "page-size", on: { change: (event) => change({ limit: Number(event.target.value) }) } },
     SIZES.map((each) => h("option", { value: each, text: String(each), selected: each === limit })));
   const pages = Math.max(1, Math.ceil(page.total / limit));
   return h("nav", { class: "pager", "aria-label": "Pages of backups" },
-    go("‹ Previous", offset > 0 ? Math.max(0, offset - limit) : null, "page-back"),
+    go("‹ Previous", -limit, "page-back", offset > 0),
     h("span", { text: `Page ${count(Math.floor(offset / limit) + 1)} of ${count(pages)}` }),
-    go("Next ›", offset + limit < page.total ? offset + limit : null, "page-next"),
+    go("Next ›", limit, "page-next", offset + limit < page.total),
     h("label", { for: "page-size", text: "Per page" }), size);
 }
 
-function empty(wanted, clear) {
+const PLACES = { bucket: "the bucket", history: "the history" };
+
+function empty(page, wanted, clear) {
   const isFiltered = wanted.search || wanted.status !== "all";
+  const away = page.problems.map((problem) => PLACES[problem.source]).filter(Boolean);
+  if (away.length && !isFiltered) {
+    return h("div", { class: "empty" }, h("p", {}, h("strong", { text: `Nothing can be listed: ${away.join(" and ")} cannot be read.` })),
+      h("p", { text: "That says nothing about the backups themselves. What is wrong stands at the top of the page." }));
+  }
   return h("div", { class: "empty" },
     h("p", {}, h("strong", { text: isFiltered ? "No backup matches." : "There is no backup yet." })),
     isFiltered

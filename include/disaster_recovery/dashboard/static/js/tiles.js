@@ -19,8 +19,8 @@ export const tiles = (facts) => [
 function success(rates) {
   const known = rates.filter((rate) => rate.ended > 0);
   const first = known[0];
-  const note = rates.map((rate) => `${rate.days} days ${rate.ended ? percent(rate.succeeded, rate.ended) : NONE}`);
-  return tile("Success rate", first ? percent(first.succeeded, first.ended) : NONE, note.join(" · "));
+  const lines = rates.map((rate) => h("span", { class: "whole", text: `${rate.days} days: ${rate.ended ? percent(rate.succeeded, rate.ended) : NONE}` }));
+  return tile("Success rate", first ? percent(first.succeeded, first.ended) : NONE, lines.length ? h("span", { class: "wholes" }, lines) : null);
 }
 
 function storage(facts) {
@@ -46,7 +46,7 @@ function drill(facts) {
 
 function retention(rules) {
   const lines = rules.map((rule) => h("span", { class: "fill" },
-    h("span", { text: `${rule.rule} ${rule.kept}/${rule.wanted}` }),
+    h("span", { text: rule.rule }), h("span", { text: `${rule.kept}/${rule.wanted}` }),
     h("meter", { min: 0, max: Math.max(rule.wanted, 1), value: Math.min(rule.kept, rule.wanted), "aria-label": `${rule.rule} ${rule.kept} of ${rule.wanted}` })));
   return tile("Retention", lines.length ? h("span", { class: "fills" }, lines) : foreign(NONE));
 }
