@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import psycopg
@@ -14,6 +15,7 @@ import psycopg
 from include.demo.database.builder import build_database
 from include.demo.stack.airflow_server import AirflowServer
 from include.demo.stack.stack import OWNER, Stack
+from include.disaster_recovery.dashboard.dags import OURS
 from include.disaster_recovery.s3.store import Encryption, Store
 from include.disaster_recovery.settings import load_settings
 from tests.support import planted
@@ -63,7 +65,7 @@ class Site:
 
     @property
     def origin(self) -> str:
-        return self.airflow.base_url
+        return self.airflow.base_url.removesuffix(self.root)
 
     def token(self, user: str) -> str:
         login = {"username": user, "password": self.airflow.password(user)}
@@ -87,28 +89,66 @@ class Site:
             cursor = connection.execute(query, values or None)
             return cursor.fetchall() if cursor.description else []
 
+    def renew(self) -> None:
+        """Have the page read bucket and history anew, as it does for whoever follows a run to its end."""
+        runs = "/api/v2/dags/collabhunts_retention/dagRuns"
+        self.airflow.admin.wait_for_dag("collabhunts_retention")
+        run_id = quote(self.airflow.admin.trigger("collabhunts_retention"), safe="")
+        self.airflow.admin.api("PATCH", f"{runs}/{run_id}", json={"state": "success"})
+        answer = self.client(bearer=self.token("admin")).get(f"api/runs/collabhunts_retention/{run_id}")
+        assert answer.json()["state"] == "success", answer.text
+        self.airflow.admin.request("DELETE", f"{runs}/{run_id}")
+
+    def drop_waiting_runs(self) -> None:
+        """Delete the runs that nobody has let start."""
+        for dag_id in OURS:
+            path = f"/api/v2/dags/{dag_id}/dagRuns"
+            for run in self.airflow.admin.api("GET", path, state="queued", limit=100)["dag_runs"]:
+                self.airflow.admin.api("DELETE", f"{path}/{quote(run['dag_run_id'], safe='')}")
+
     def logs(self) -> str:
         """All that Airflow's components wrote."""
         return "\n".join(file.read_text(errors="replace") for file in self.airflow.logs.glob("*.log"))
 
 
+def _nothing(airflow: AirflowServer) -> None:
+    """The default `users` of `running_site`."""
+
+
 @contextmanager
-def running_site(folder: Path, *, environment: Mapping[str, str] | None = None, root: str = "") -> Iterator[Site]:
-    """Postgres, S3 and Airflow with a past, below `folder`; `environment` is Airflow's, beside its connections."""
+def running_site(
+    folder: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    root: str = "",
+    past: bool = True,
+    users: Callable[[AirflowServer], None] = _nothing,
+) -> Iterator[Site]:
+    """Postgres, S3 and Airflow with a past, below `folder`; `environment` is Airflow's, beside its connections.
+
+    Without a `past` the database is empty, and so is the bucket. `users` makes users where the auth manager is another.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "settings.yaml"
     settings.write_text(SETTINGS)
     made: list[Site] = []
 
     def prepare(stack: Stack) -> dict[str, str]:
-        made.append(_past(stack, settings, root))
+        made.append(_site(stack, settings, root, past=past))
         return {
             "AIRFLOW_CONN_COLLABHUNTS_RESTORE_DB": stack.connection_to(TARGET),
             "DISASTER_RECOVERY_CONFIG": str(settings),
-            **(environment or {}),
         }
 
-    with Stack(folder=folder / "stack", prepare=prepare, keep=False, durable=False) as stack:
+    with Stack(
+        folder=folder / "stack",
+        prepare=prepare,
+        keep=False,
+        durable=False,
+        airflow_root=root,
+        environment=environment or {},
+    ) as stack:
+        users(stack.airflow)
         stack.airflow.admin.wait_for_dag("collabhunts_backup")
         try:
             yield made[0]
@@ -117,8 +157,9 @@ def running_site(folder: Path, *, environment: Mapping[str, str] | None = None, 
                 client.close()
 
 
-def _past(stack: Stack, settings: Path, root: str) -> Site:
-    build_database(stack.postgres.superuser_dsn(stack.database), owner_password=stack.owner_password, size=0.1)
+def _site(stack: Stack, settings: Path, root: str, *, past: bool) -> Site:
+    if past:
+        build_database(stack.postgres.superuser_dsn(stack.database), owner_password=stack.owner_password, size=0.1)
     stack.postgres.create_database(TARGET, owner=OWNER)
     parameters = {
         "host": stack.postgres.host,
@@ -129,11 +170,16 @@ def _past(stack: Stack, settings: Path, root: str) -> Site:
     }
     store = Store(client=stack.s3.client("admin"), bucket=stack.s3.bucket, encryption=Encryption(algorithm="AES256"))
     rig = Rig(parameters, store, load_settings(settings))
-    site = Site(stack, rig, [], _plant(store), root)
-    site.backups.append(rig.backup())
-    site.sql(CHANGE)
-    site.backups.append(rig.backup())
+    site = Site(stack, rig, [], _plant(store) if past else [], root)
+    if past:
+        _back_up_twice(site)
     return site
+
+
+def _back_up_twice(site: Site) -> None:
+    site.backups.append(site.rig.backup())
+    site.sql(CHANGE)
+    site.backups.append(site.rig.backup())
 
 
 def _plant(store: Store) -> list[str]:
