@@ -23,7 +23,7 @@ export PYTHON
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: bootstrap ## Back up a marketplace, destroy it, restore it: real Postgres, S3 server and Airflow, with a verdict
@@ -38,9 +38,15 @@ test: bootstrap ## Run the tests (PYTEST_ARGS="…" narrows them)
 	@exec $(VENV)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: bootstrap ## Peak memory of an extract task, and restore time next to pg_restore -j2 of the same data
+bench: bootstrap ## Memory of an extract, backups next to pg_dump, restores next to pg_restore, the page next to Airflow's
 	@$(VENV)/python bench/extract_memory.py
-	@exec $(VENV)/python bench/restore_time.py
+	@$(VENV)/python bench/backup_time.py
+	@$(VENV)/python bench/restore_time.py
+	@exec $(VENV)/python bench/page_latency.py
+
+.PHONY: screenshots
+screenshots: bootstrap ## Take the pictures of Backup History that the README shows
+	@exec $(VENV)/python scripts/screenshots.py
 
 .PHONY: check
 check: bootstrap ## Check format, lint, types, layers, compose file and shell scripts; changes nothing
