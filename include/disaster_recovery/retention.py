@@ -114,7 +114,7 @@ def plan_expiry(records: Iterable[BackupRecord], policy: Policy, now: datetime) 
             "the retention policy is empty: it would keep nothing", hint="set one of retention.keep_* to more than 0"
         )
     newest_first = sorted(records, key=lambda record: (record.created_at, record.key), reverse=True)
-    fed = [record for record in newest_first if record.is_verified and not _is_future(record, now)]
+    fed = [record for record in newest_first if record.is_verified and not is_future(record.created_at, now)]
     by_rule = _kept_by_rules(fed, policy)
     protected = _protected(fed, policy)
     nothing = _nothing_expires(fed, policy)
@@ -130,14 +130,15 @@ def plan_expiry(records: Iterable[BackupRecord], policy: Policy, now: datetime) 
 def filled(records: Iterable[BackupRecord], policy: Policy, now: datetime) -> dict[str, tuple[int, int]]:
     """How many backups each rule keeps, and how many it would: `daily` 7 of 7. Rules that are not used are left out."""
     newest_first = sorted(records, key=lambda record: (record.created_at, record.key), reverse=True)
-    fed = [record for record in newest_first if record.is_verified and not _is_future(record, now)]
+    fed = [record for record in newest_first if record.is_verified and not is_future(record.created_at, now)]
     kept = Counter(reason.rule for reasons in _kept_by_rules(fed, policy).values() for reason in reasons)
     wanted = {name: getattr(policy, f"keep_{name}") for name in ("last", "daily", "weekly", "monthly")}
     return {name: (kept[name], count) for name, count in wanted.items() if count}
 
 
-def _is_future(record: BackupRecord, now: datetime) -> bool:
-    return record.created_at > now + CLOCK_SKEW
+def is_future(created_at: datetime, now: datetime) -> bool:
+    """Whether a wrong clock dated a backup: its age tells nothing, and it would count as the newest until then."""
+    return created_at > now + CLOCK_SKEW
 
 
 def _decision(
@@ -229,7 +230,7 @@ def _own_reasons(record: BackupRecord, policy: Policy, now: datetime) -> list[Re
         for rule, applies, text in (
             ("pinned", record.pinned is not None, f"pinned: {record.pinned}"),
             ("in use", record.in_use, "in use by a restore"),
-            ("from the future", _is_future(record, now), "created in the future: check the clock"),
+            ("from the future", is_future(record.created_at, now), "created in the future: check the clock"),
             ("invalid", record.is_invalid and now < until, f"invalid, kept for inspection until {_text(until)}"),
             ("unverified", record.verification is None and now < until, f"not verified yet, kept until {_text(until)}"),
         )

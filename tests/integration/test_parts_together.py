@@ -141,6 +141,14 @@ def test_a_proof_that_only_the_history_has_counts_for_the_watch_as_for_retention
     assert (ages.verified, ages.proven, ages.drill_seconds) == (keys[2], keys[0], 9.5)
 
 
+def test_a_backup_dated_in_the_future_does_not_silence_the_watch(retention: RetentionRig):
+    late, ahead = NOW - timedelta(days=3), NOW + timedelta(days=30)
+    keys = plant(retention.store, PREFIX, [late, ahead], now=NOW, tags=planted.proven)
+    ages = look_at_ages(retention.rig.connect, retention.store, retention.settings, NOW)
+    assert (ages.verified, ages.proven, ages.kept) == (keys[0], keys[0], 2)
+    assert "72.0 hours old" in str(ages.lateness(retention.settings.watch))
+
+
 def test_damage_that_only_the_history_knows_counts_for_the_watch_as_for_retention(retention: RetentionRig):
     keys = plant(retention.store, PREFIX, 2, now=NOW, tags=planted.proven)
     retention.add_rows(keys)

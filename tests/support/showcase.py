@@ -27,11 +27,10 @@ from include.disaster_recovery.model import Verdict
 from include.disaster_recovery.retention import Policy, by_key, plan_expiry
 from include.disaster_recovery.s3 import pins
 from include.disaster_recovery.s3.records import list_records
-from include.disaster_recovery.s3.store import Encryption, Store
+from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import load_settings
 from tests.support.planted import daily
-from tests.support.rig import Rig
-from tests.support.site import CHANGE, TARGET, Site
+from tests.support.site import CHANGE, TARGET, Site, rig_of
 
 NIGHTS, SIZE = 200, 0.3
 FAILED, UNUSUAL = {23, 61, 62, 131}, {94: "rows of messages: 41% fewer than usual"}
@@ -84,15 +83,7 @@ def _built(stack: Stack) -> Site:
     """The platform, and a backup of yesterday; since then somebody has changed it."""
     build_database(stack.postgres.superuser_dsn(stack.database), owner_password=stack.owner_password, size=SIZE)
     stack.postgres.create_database(TARGET, owner=OWNER)
-    parameters = {
-        "host": stack.postgres.host,
-        "port": str(stack.postgres.port),
-        "user": OWNER,
-        "password": stack.owner_password,
-        "dbname": stack.database,
-    }
-    store = Store(client=stack.s3.client("admin"), bucket=stack.s3.bucket, encryption=Encryption(algorithm="AES256"))
-    site = Site(stack, Rig(parameters, store, load_settings()), [], [])
+    site = Site(stack, rig_of(stack, load_settings()), [], [])
     site.sql("delete from public.backup_history")
     site.backups.append(site.rig.backup())
     _move_to_yesterday(site)

@@ -17,7 +17,7 @@ from include.demo.stack.airflow_server import AirflowServer
 from include.demo.stack.stack import OWNER, Stack
 from include.disaster_recovery.dashboard.dags import OURS
 from include.disaster_recovery.s3.store import Encryption, Store
-from include.disaster_recovery.settings import load_settings
+from include.disaster_recovery.settings import Settings, load_settings
 from tests.support import planted
 from tests.support.rig import Outcome, Rig
 
@@ -157,10 +157,8 @@ def running_site(
                 client.close()
 
 
-def _site(stack: Stack, settings: Path, root: str, *, past: bool) -> Site:
-    if past:
-        build_database(stack.postgres.superuser_dsn(stack.database), owner_password=stack.owner_password, size=0.1)
-    stack.postgres.create_database(TARGET, owner=OWNER)
+def rig_of(stack: Stack, settings: Settings) -> Rig:
+    """The stack's database and bucket, without its Airflow."""
     parameters = {
         "host": stack.postgres.host,
         "port": str(stack.postgres.port),
@@ -169,8 +167,15 @@ def _site(stack: Stack, settings: Path, root: str, *, past: bool) -> Site:
         "dbname": stack.database,
     }
     store = Store(client=stack.s3.client("admin"), bucket=stack.s3.bucket, encryption=Encryption(algorithm="AES256"))
-    rig = Rig(parameters, store, load_settings(settings))
-    site = Site(stack, rig, [], _plant(store) if past else [], root)
+    return Rig(parameters, store, settings)
+
+
+def _site(stack: Stack, settings: Path, root: str, *, past: bool) -> Site:
+    if past:
+        build_database(stack.postgres.superuser_dsn(stack.database), owner_password=stack.owner_password, size=0.1)
+    stack.postgres.create_database(TARGET, owner=OWNER)
+    rig = rig_of(stack, load_settings(settings))
+    site = Site(stack, rig, [], _plant(rig.store) if past else [], root)
     if past:
         _back_up_twice(site)
     return site

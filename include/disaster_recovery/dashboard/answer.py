@@ -13,7 +13,7 @@ from include.disaster_recovery.dashboard.dags import DRILL as DRILL_DAG
 from include.disaster_recovery.dashboard.model import Answer, BackupEntry, DagFacts, Level
 from include.disaster_recovery.dashboard.view import View
 from include.disaster_recovery.dashboard.wording import ago, duration, first_line, moment_text
-from include.disaster_recovery.retention import CLOCK_SKEW
+from include.disaster_recovery.retention import is_future
 from include.disaster_recovery.settings import WatchSettings
 
 FAILED, LATE = "docs/runbooks/backup-failed.md", "docs/runbooks/backup-late.md"
@@ -44,7 +44,7 @@ class Known:
 
 def known_of(view: View, now: datetime) -> Known:
     """The backups that the answer is about; one from the future only where there is no other: its age tells nothing."""
-    good = list(dropwhile(lambda entry: _is_future(entry, now), view.good)) or view.good
+    good = list(dropwhile(lambda entry: is_future(entry.created_at, now), view.good)) or view.good
     last = next((entry for entry in view.drilled if entry.drill == "proven"), None)
     return Known(
         newest=good[0] if good else None,
@@ -135,7 +135,7 @@ def _concerns(
 ) -> Iterator[Concern]:
     """In the order in which they are told, within bad and warning."""
     newer = takewhile(lambda line: line.entry.created_at > newest.created_at, view.lines)
-    later = [line.entry for line in newer if not line.is_foreign and not _is_future(line.entry, now)]
+    later = [line.entry for line in newer if not line.is_foreign and not is_future(line.entry.created_at, now)]
     yield from _age(newest, facts, limits, now)
     yield from _damage(later, now)
     yield from _drill_failed(newest, now)
@@ -199,13 +199,9 @@ def _proof(
 
 
 def _future(view: View, now: datetime) -> Iterator[Concern]:
-    if view.good and _is_future(view.good[0], now):
+    if view.good and is_future(view.good[0].created_at, now):
         action = "check the clock of this server, and of the worker that takes the backups"
         yield Concern(level="warning", reason="a backup is dated in the future", action=action)
-
-
-def _is_future(entry: BackupEntry, now: datetime) -> bool:
-    return entry.created_at > now + CLOCK_SKEW
 
 
 def _problems(view: View) -> Iterator[Concern]:

@@ -11,6 +11,7 @@ from include.disaster_recovery.history.recalling import recall
 from include.disaster_recovery.history.rows import HistoryRow, read_rows
 from include.disaster_recovery.model import Value
 from include.disaster_recovery.postgres.session import Connection
+from include.disaster_recovery.retention import is_future
 from include.disaster_recovery.s3.records import backup_sizes, list_records
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings, WatchSettings
@@ -93,8 +94,9 @@ def _first_look(store: Store, prefix: str, now: datetime) -> datetime:
 
 
 def _from_bucket(records: list[BackupRecord], since: datetime, now: datetime) -> Ages:
-    verified = [record for record in records if record.is_verified]
-    proven = [record for record in records if record.is_proven]
+    past = [record for record in records if not is_future(record.created_at, now)]
+    verified = [record for record in past if record.is_verified]
+    proven = [record for record in past if record.is_proven]
     drilled = max((r.proof for r in records if r.proof), key=lambda proof: proof.at, default=None)
     return Ages(
         now=now,
@@ -121,6 +123,7 @@ def _recalled(connect: Connect, records: list[BackupRecord]) -> list[BackupRecor
 
 def _from_history(connect: Connect, settings: Settings, now: datetime) -> Ages:
     rows, prefix = [row for row in _rows(connect) if row.status == "success"], settings.s3.prefix
+    rows = [row for row in rows if not is_future(row.created_at, now)]
     verified = max(_valid(rows, prefix), default=None)
     proven = max(_valid([row for row in rows if _is_proven(row)], prefix), default=None)
     return Ages(
