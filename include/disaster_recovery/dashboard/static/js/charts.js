@@ -72,6 +72,13 @@ const isMidnight = (moment) => moment.getHours() + moment.getMinutes() === 0;
 const stamp = (moment, step) => (step >= 28 * 86400 ? MONTH : step >= 86400 || isMidnight(moment) ? DATE : HOUR).format(moment);
 const days = () => axis(null, { size: 34, space: 64, values: (plot, splits, index, space, step) => splits.map((split) => stamp(new Date(split * 1000), step)) });
 const dots = (tone) => ({ size: 9, fill: tone, stroke: tone, show: true });
+const DAY = 86_400;
+/** A first backup alone would stand at the edge of some other year: uPlot gives a single moment 1,000 days. */
+const atLeastADay = (plot, least, most) => {
+  const last = plot.data[0].length === 1 ? least : most;
+  const missing = Math.max(0, DAY - (last - least)) / 2;
+  return [least - missing, last + missing];
+};
 const fromZero = (plot, least, most) => [0, (most || 1) * 1.1];
 
 function sizes(points) {
@@ -81,7 +88,7 @@ function sizes(points) {
   return {
     data: [sorted.map((point) => at(point.at)), sorted.map((point) => point.size), sorted.map((point) => point.rows), unusual],
     options: {
-      scales: { y: { range: fromZero }, rows: { range: fromZero } },
+      scales: { x: { range: atLeastADay }, y: { range: fromZero }, rows: { range: fromZero } },
       axes: [days(), axis(bytes), axis(compact, { scale: "rows", side: 1, grid: { show: false } })],
       series: [moments(),
         { label: "Size", stroke: colour("phase-2"), width: 2, value: shownValue(bytes), points: few },
@@ -110,7 +117,7 @@ function durations({ points, drills }) {
   return {
     data: [stamps, ...stacks.map((stack) => stack.values), stamps.map((stamp) => backups.get(stamp) ?? null)],
     options: {
-      scales: { y: { range: fromZero } },
+      scales: { x: { range: atLeastADay }, y: { range: fromZero } },
       axes: [days(), axis(seconds, { incrs: STEPS, size: 82 })],
       series: [moments(),
         ...stacks.map(({ name, tone }) => ({ label: `Drill: ${name}`, stroke: tone, fill: tone, width: 0, paths: bars, points: { show: false }, value: own(name) })),
