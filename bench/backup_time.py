@@ -126,13 +126,7 @@ class Ways:
     def _extracts(
         self, rig: Rig, pool: ProcessPoolExecutor, run: BackupRun, units: list[ExtractUnit]
     ) -> list[StagedFragment]:
-        job = {
-            "parameters": dict(rig.parameters),
-            "bucket": self.lab.store.bucket,
-            "s3": self.lab.s3_arguments(),
-            "run": run.to_json(),
-            "compression": rig.settings.compression,
-        }
+        job = self.lab.job(rig.parameters, run=run.to_json(), compression=rig.settings.compression)
         found = list(pool.map(extract_one, ((job, unit.to_json()) for unit in units)))
         print(f"    {len(units)} extracts, peak of a worker {max(peak for _, peak in found) / MIB:.0f} MiB", flush=True)
         return [StagedFragment.model_validate(each) for each, _ in found]

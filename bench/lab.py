@@ -97,8 +97,11 @@ class Lab:
         spent = psutil.Process(self.server.process.pid).cpu_times()
         return float(spent.children_user + spent.children_system)
 
-    def s3_arguments(self) -> dict[str, str]:
-        """For a client in a process of its own."""
+    def job(self, parameters: Mapping[str, str], **more: Any) -> dict[str, Any]:
+        """What a worker process needs: the database's parameters, the bucket (see `store_of`), and `more`."""
+        return {"parameters": dict(parameters), "bucket": self.store.bucket, "s3": self._s3_arguments(), **more}
+
+    def _s3_arguments(self) -> dict[str, str]:
         identity = self.s3.identity("admin")
         return {
             "endpoint_url": self.s3.endpoint_url,

@@ -117,12 +117,7 @@ class Bench:
     def _load(
         self, rig: RestoreRig, pool: ProcessPoolExecutor, plan: RestorePlan, units: list[LoadUnit]
     ) -> list[LoadedFragment]:
-        job = {
-            "parameters": dict(rig.parameters),
-            "bucket": self.lab.store.bucket,
-            "plan": plan.to_json(),
-            "s3": self.lab.s3_arguments(),
-        }
+        job = self.lab.job(rig.parameters, plan=plan.to_json())
         found = pool.map(load_one, ((job, unit.to_json()) for unit in units))
         return [LoadedFragment.model_validate(each) for each in found]
 

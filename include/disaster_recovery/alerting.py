@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, Literal
 
 from include.disaster_recovery.model import Value
+from include.disaster_recovery.plain_text import one_line
 
 Severity = Literal["critical", "warning"]
 State = Literal["firing", "resolved"]
@@ -177,11 +178,6 @@ def _alert(
         link=link,
         at=at.astimezone(timezone.utc),
     )
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks and other control characters: it may end in a mail's header."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _fields(alert: Alert) -> list[tuple[str, str]]:

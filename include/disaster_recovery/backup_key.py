@@ -6,6 +6,11 @@ from datetime import datetime, timezone
 from include.disaster_recovery.settings import Compression
 
 SUFFIX: dict[Compression, str] = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+CONTENT_TYPE: dict[Compression, str] = {
+    "none": "application/json",
+    "gzip": "application/gzip",
+    "zstd": "application/zstd",
+}
 _NAME = re.compile(r"collabhunts-backup-(.{24})\.json(?:\.gz|\.zst)?")
 _STAMP = "%Y-%m-%dT%H-%M-%S"
 

@@ -113,8 +113,8 @@ def plan_expiry(records: Iterable[BackupRecord], policy: Policy, now: datetime) 
         raise SettingsError(
             "the retention policy is empty: it would keep nothing", hint="set one of retention.keep_* to more than 0"
         )
-    newest_first = sorted(records, key=lambda record: (record.created_at, record.key), reverse=True)
-    fed = [record for record in newest_first if record.is_verified and not is_future(record.created_at, now)]
+    newest_first = _newest_first(records)
+    fed = _fed(newest_first, now)
     by_rule = _kept_by_rules(fed, policy)
     protected = _protected(fed, policy)
     nothing = _nothing_expires(fed, policy)
@@ -129,11 +129,19 @@ def plan_expiry(records: Iterable[BackupRecord], policy: Policy, now: datetime) 
 
 def filled(records: Iterable[BackupRecord], policy: Policy, now: datetime) -> dict[str, tuple[int, int]]:
     """How many backups each rule keeps, and how many it would: `daily` 7 of 7. Rules that are not used are left out."""
-    newest_first = sorted(records, key=lambda record: (record.created_at, record.key), reverse=True)
-    fed = [record for record in newest_first if record.is_verified and not is_future(record.created_at, now)]
+    fed = _fed(_newest_first(records), now)
     kept = Counter(reason.rule for reasons in _kept_by_rules(fed, policy).values() for reason in reasons)
     wanted = {name: getattr(policy, f"keep_{name}") for name in ("last", "daily", "weekly", "monthly")}
     return {name: (kept[name], count) for name, count in wanted.items() if count}
+
+
+def _newest_first(records: Iterable[BackupRecord]) -> list[BackupRecord]:
+    return sorted(records, key=lambda record: (record.created_at, record.key), reverse=True)
+
+
+def _fed(newest_first: Iterable[BackupRecord], now: datetime) -> list[BackupRecord]:
+    """What the rules are asked about."""
+    return [record for record in newest_first if record.is_verified and not is_future(record.created_at, now)]
 
 
 def is_future(created_at: datetime, now: datetime) -> bool:

@@ -13,6 +13,7 @@ from include.disaster_recovery.dashboard.sides import Side, read_side, schema_co
 from include.disaster_recovery.dashboard.view import Line, View
 from include.disaster_recovery.history.listing import FullRow
 from include.disaster_recovery.history.verdicts import verdict_of
+from include.disaster_recovery.plain_text import cut
 from include.disaster_recovery.s3.reports import DRILLS
 
 MOST_TEXTS, LONGEST_TEXT, LONGEST_ERROR = 200, 1000, 20_000
@@ -92,9 +93,7 @@ def _recorded_url(row: FullRow | None) -> str | None:
 
 def _error(side: Side) -> str | None:
     said = side.row.error_message if side.row else None
-    if said and len(said) > LONGEST_ERROR:
-        return f"{said[: LONGEST_ERROR - 1]}…"
-    return said or side.entry.error
+    return cut(said, LONGEST_ERROR) if said else side.entry.error
 
 
 def _checksum(side: Side) -> str | None:

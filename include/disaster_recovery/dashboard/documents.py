@@ -13,6 +13,7 @@ from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.schema_drift import find_drift, section_counts
 
 MOST_KEPT = 32
+MOST_MANIFESTS = 4  # those of one look at two backups: a large backup's may have megabytes
 LONGEST_TEXT = 300
 Object = tuple[str, int]  # backup key and bytes
 
@@ -35,6 +36,7 @@ class Documents:
     """Reads documents, and keeps what it has learnt of the last ones."""
 
     def __init__(self) -> None:
+        self._manifests: Recent[tuple[Manifest, str]] = Recent(MOST_MANIFESTS)
         self._described: Recent[Described] = Recent(MOST_KEPT)
         self._counts: Recent[dict[str, int]] = Recent(MOST_KEPT)
         self._diffs: Recent[SchemaDiff] = Recent(MOST_KEPT)
@@ -46,7 +48,7 @@ class Documents:
             DocumentError: it is truncated, foreign or damaged.
             StoreRefused, StoreUnavailable: a request failed.
         """
-        return self._described.get(document, lambda: _describe(store, document))
+        return self._described.get(document, lambda: _describe(store, document[0], *self._manifest(store, document)))
 
     def schema_counts(self, store: Store, document: Object) -> dict[str, int]:
         """How many tables, functions and so on the schema section describes.
@@ -55,7 +57,7 @@ class Documents:
             DocumentError: the document, or its schema, is damaged.
             StoreRefused, StoreUnavailable: a request failed.
         """
-        return self._counts.get(document, lambda: section_counts(_schema(store, *document)))
+        return self._counts.get(document, lambda: section_counts(self._schema(store, document)))
 
     def diff(self, store: Store, before: Object, after: Object) -> SchemaDiff:
         """What has changed in the schema between two documents.
@@ -64,12 +66,26 @@ class Documents:
             DocumentError: one of them, or its schema, is damaged or malformed.
             StoreRefused, StoreUnavailable: a request failed.
         """
-        return self._diffs.get((before, after), lambda: _diff(store, before, after))
+        return self._diffs.get((before, after), lambda: self._diff(store, before, after))
+
+    def _diff(self, store: Store, before: Object, after: Object) -> SchemaDiff:
+        old, new = (self._schema(store, each) for each in (before, after))
+        try:
+            drift = find_drift(old, new, list(new.get("schemas", {})))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            said = f"the schema section of {before[0]} or {after[0]} is malformed: {type(error).__name__}"
+            raise DocumentError(said, hint="compare other backups") from None
+        return SchemaDiff(added=drift.added, removed=drift.removed, changed=drift.changed)
+
+    def _schema(self, store: Store, document: Object) -> dict[str, Any]:
+        manifest, _ = self._manifest(store, document)
+        return read_section(store, document[0], manifest, "schema")
+
+    def _manifest(self, store: Store, document: Object) -> tuple[Manifest, str]:
+        return self._manifests.get(document, lambda: read_manifest(store, *document))
 
 
-def _describe(store: Store, document: Object) -> Described:
-    key, size = document
-    manifest, sha256 = read_manifest(store, key, size)
+def _describe(store: Store, key: str, manifest: Manifest, sha256: str) -> Described:
     metadata = read_section(store, key, manifest, "metadata")
     return Described(
         version=_text(metadata.get("version")),
@@ -104,18 +120,3 @@ def _edge_function(name: str, described: Mapping[str, Any]) -> EdgeFunction:
 
 def _text(value: object) -> str | None:
     return str(value)[:LONGEST_TEXT] if isinstance(value, (str, int, float)) else None
-
-
-def _diff(store: Store, before: Object, after: Object) -> SchemaDiff:
-    old, new = (_schema(store, *each) for each in (before, after))
-    try:
-        drift = find_drift(old, new, list(new.get("schemas", {})))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        said = f"the schema section of {before[0]} or {after[0]} is malformed: {type(error).__name__}"
-        raise DocumentError(said, hint="compare other backups") from None
-    return SchemaDiff(added=drift.added, removed=drift.removed, changed=drift.changed)
-
-
-def _schema(store: Store, key: str, size: int) -> dict[str, Any]:
-    manifest, _ = read_manifest(store, key, size)
-    return read_section(store, key, manifest, "schema")

@@ -2,15 +2,13 @@
 
 from datetime import datetime, timedelta, timezone
 
-from include.disaster_recovery.backup_key import compression_of
+from include.disaster_recovery.backup_key import CONTENT_TYPE, compression_of
 from include.disaster_recovery.dashboard.model import Download
 from include.disaster_recovery.errors import BackupUnknown
 from include.disaster_recovery.s3.errors import translated
 from include.disaster_recovery.s3.store import Store
-from include.disaster_recovery.settings import Compression
 
 SECONDS = 300
-_TYPES: dict[Compression, str] = {"none": "application/json", "gzip": "application/gzip", "zstd": "application/zstd"}
 
 
 def presign(store: Store, key: str, file_name: str, seconds: int = SECONDS) -> Download:
@@ -29,7 +27,7 @@ def presign(store: Store, key: str, file_name: str, seconds: int = SECONDS) -> D
         "Bucket": store.bucket,
         "Key": key,
         "ResponseContentDisposition": f'attachment; filename="{safe}"',
-        "ResponseContentType": _TYPES[compression_of(key)],
+        "ResponseContentType": CONTENT_TYPE[compression_of(key)],
     }
     with translated("sign GET", store.bucket, key):
         url = store.client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds)

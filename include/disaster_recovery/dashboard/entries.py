@@ -17,6 +17,7 @@ from include.disaster_recovery.history.recalling import recall
 from include.disaster_recovery.history.tidying import STALE_AGE
 from include.disaster_recovery.history.verdicts import best_row, is_expired, verdict_of
 from include.disaster_recovery.model import BackupType
+from include.disaster_recovery.plain_text import cut
 from include.disaster_recovery.retention import Decision
 
 LONGEST_TEXT = 1000
@@ -204,4 +205,4 @@ def _possible(number: Number | None) -> Number | None:
 
 
 def _cut(text: str | None) -> str | None:
-    return text if text is None or len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+    return None if text is None else cut(text, LONGEST_TEXT)

@@ -5,17 +5,19 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from include.disaster_recovery.model import Value
+from include.disaster_recovery.plain_text import printable
 from include.disaster_recovery.restore_model import RestoreMode
+from include.disaster_recovery.settings import ConnId
 
 
-def printable(text: object) -> object:
-    """On one line, as the reason of a pin is read back."""
-    return "".join(each if each.isprintable() else " " for each in text) if isinstance(text, str) else text
+def _as_read_back(reason: object) -> object:
+    """A pin's reason comes back on one line."""
+    return printable(reason) if isinstance(reason, str) else reason
 
 
 # The validator last: pydantic lets it come before the others then, and they see what it made.
 Reason = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), BeforeValidator(printable)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), BeforeValidator(_as_read_back)
 ]
 TableText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -43,10 +45,8 @@ class RestoreForm(Value):
     """
 
     backup_key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    target_conn_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,250}$")] = "collabhunts_restore_db"
-    tables: (
-        Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=200)]], Field(min_length=1)] | None
-    ) = None
+    target_conn_id: ConnId = "collabhunts_restore_db"
+    tables: Annotated[list[TableText], Field(min_length=1)] | None = None
     mode: RestoreMode = "upsert"
     restore_schema: bool = False
     dry_run: bool = True

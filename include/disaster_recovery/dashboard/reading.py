@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Literal
 
-from include.disaster_recovery.backup_key import opened_at
 from include.disaster_recovery.backup_record import BackupRecord
 from include.disaster_recovery.dashboard.attempts import Trouble, attempt
 from include.disaster_recovery.dashboard.entries import join_lines
@@ -16,7 +15,7 @@ from include.disaster_recovery.errors import StoreRefused
 from include.disaster_recovery.history.listing import ListedRow, list_rows
 from include.disaster_recovery.history.recalling import recall
 from include.disaster_recovery.retention import Policy, by_key, filled, plan_expiry
-from include.disaster_recovery.s3.records import backup_sizes, list_records
+from include.disaster_recovery.s3.records import bare_records, list_records
 
 Records = tuple[list[BackupRecord], Trouble | None]
 
@@ -55,10 +54,8 @@ def _records(sources: Sources) -> Records:
     try:
         return list_records(store, prefix, sources.now()), None
     except StoreRefused as error:
-        sizes = backup_sizes(store, prefix)  # raises where it is the bucket that is gone
-        trouble = Trouble(fact=error.fact, hint=error.hint)
-    bare = [BackupRecord(key=key, created_at=opened_at(prefix, key), size=size) for key, size in sizes.items()]
-    return bare, trouble
+        # raises where it is the bucket that is gone
+        return bare_records(store, prefix), Trouble(fact=error.fact, hint=error.hint)
 
 
 def _joined(

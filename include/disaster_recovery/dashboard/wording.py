@@ -2,6 +2,7 @@
 
 from datetime import datetime, timezone
 
+from include.disaster_recovery.plain_text import cut, one_line
 from include.disaster_recovery.retention import CLOCK_SKEW
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -43,6 +44,5 @@ def duration(seconds: float) -> str:
 
 def first_line(text: str, longest: int = 200) -> str:
     """The first line of an error that has text, cut, without control characters."""
-    lines = (" ".join("".join(c if c.isprintable() else " " for c in line).split()) for line in text.splitlines())
-    found = next((line for line in lines if line), "it left no message")
-    return found if len(found) <= longest else f"{found[: longest - 1]}…"
+    lines = map(one_line, text.splitlines())
+    return cut(next(filter(None, lines), "it left no message"), longest)

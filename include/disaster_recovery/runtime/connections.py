@@ -151,13 +151,13 @@ class AllowedExtra:
             extra=json.dumps(kept),
         )
 
-
-class _AllowedExtraHook(AllowedExtra, S3Hook):
-    """The provider's hook for S3."""
-
     def _get_caller(self, target_function_name: str = "execute") -> str:  # noqa: ARG002 - the provider's signature
         """What the user agent says; to find it on the stack, as the provider does, costs a task 0.1 s and more."""
         return "collabhunts-disaster-recovery"
+
+
+class _AllowedExtraHook(AllowedExtra, S3Hook):
+    """The provider's hook for S3."""
 
 
 def region_of(conn_id: str, wanted: str | None) -> str | None:

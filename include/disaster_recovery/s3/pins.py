@@ -9,6 +9,7 @@ from datetime import datetime
 
 from include.disaster_recovery.backup_record import EXPIRED_TAG
 from include.disaster_recovery.errors import StoreRefused
+from include.disaster_recovery.plain_text import printable
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.s3.tags import merge_tags
 
@@ -79,4 +80,4 @@ def _reason(store: Store, key: str) -> str:
         text = json.loads(store.read(key, 0, min(found.size, LARGEST)) if found else b"")["reason"]
     except (ValueError, TypeError, LookupError, RecursionError, StoreRefused):
         return UNREADABLE
-    return "".join(each if each.isprintable() else " " for each in str(text)[:LONGEST_REASON])
+    return printable(str(text)[:LONGEST_REASON])

@@ -24,6 +24,16 @@ def backup_sizes(store: Store, prefix: str) -> dict[str, int]:
     }
 
 
+def bare_records(store: Store, prefix: str) -> list[BackupRecord]:
+    """Every backup below the prefix, oldest first, without what its tags, pins and leases say.
+
+    Raises:
+        StoreRefused, StoreUnavailable: the bucket cannot be listed.
+    """
+    sizes = backup_sizes(store, prefix)
+    return [BackupRecord(key=key, created_at=opened_at(prefix, key), size=size) for key, size in sizes.items()]
+
+
 def list_records(store: Store, prefix: str, now: datetime) -> list[BackupRecord]:
     """Every backup below the prefix, oldest first.
 

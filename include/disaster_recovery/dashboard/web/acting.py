@@ -11,8 +11,11 @@ from include.disaster_recovery.dashboard.dags import BACKUP, DRILL, RESTORE, VER
 from include.disaster_recovery.dashboard.forms import EmptyForm, PinForm, RestoreForm, VerifyForm
 from include.disaster_recovery.dashboard.model import BackupEntry, Download, StartedRun
 from include.disaster_recovery.dashboard.seams import Gate, Runs, RunsOf
+from include.disaster_recovery.plain_text import printable
 
 log = logging.getLogger(__name__)
+
+LONGEST_NAME = 100  # characters of a user in the log
 
 
 def run_routes(catalogue: Catalogue, gate: Gate, runs_of: RunsOf) -> APIRouter:
@@ -56,25 +59,21 @@ def backup_routes(catalogue: Catalogue, gate: Gate) -> APIRouter:
     def download(backup_id: str, _form: EmptyForm, user: Downloader) -> Download:
         """A presigned link to the document: a credential for five minutes, which takes ranges."""
         found = catalogue.download(backup_id)
-        log.info("%s was given a link to %s for some minutes", _plain(user), found.file_name)
+        log.info("%s was given a link to %s for some minutes", printable(user[:LONGEST_NAME]), found.file_name)
         return found
 
     @router.post("/pin")
     def pin(backup_id: str, form: PinForm, user: Keeper) -> BackupEntry:
         """Keep a backup whatever the policy says."""
         entry = catalogue.pin(backup_id, form.reason, user)
-        log.info("%s pinned %s", _plain(user), entry.file_name)
+        log.info("%s pinned %s", printable(user[:LONGEST_NAME]), entry.file_name)
         return entry
 
     @router.post("/unpin")
     def unpin(backup_id: str, _form: EmptyForm, user: Keeper) -> BackupEntry:
         """Leave a backup to the policy again."""
         entry = catalogue.unpin(backup_id)
-        log.info("%s unpinned %s", _plain(user), entry.file_name)
+        log.info("%s unpinned %s", printable(user[:LONGEST_NAME]), entry.file_name)
         return entry
 
     return router
-
-
-def _plain(name: str) -> str:
-    return "".join(each if each.isprintable() else " " for each in name[:100])

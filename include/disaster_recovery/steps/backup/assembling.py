@@ -7,6 +7,7 @@ from typing import Any
 
 from include.disaster_recovery import __version__
 from include.disaster_recovery.assembly import plan_parts
+from include.disaster_recovery.backup_key import CONTENT_TYPE
 from include.disaster_recovery.document import Layout, lay_out
 from include.disaster_recovery.errors import BackupExists
 from include.disaster_recovery.fragments import by_table, check_complete
@@ -19,8 +20,6 @@ from include.disaster_recovery.settings import Settings
 from include.disaster_recovery.stream.codec import frame, stored_frame
 
 log = logging.getLogger(__name__)
-
-CONTENT_TYPES = {"none": "application/json", "gzip": "application/gzip", "zstd": "application/zstd"}
 
 
 def assemble(
@@ -91,7 +90,7 @@ def _compose(store: Store, settings: Settings, run: BackupRun, layout: Layout, p
     metadata = {"backup-id": run.backup_id, IN_METADATA: layout.manifest_sha256, "writer": __version__}
     tags = {"written-by": "collabhunts-disaster-recovery", "backup-type": run.backup_type}
     try:
-        content_type = CONTENT_TYPES[settings.compression]
+        content_type = CONTENT_TYPE[settings.compression]
         compose(store, run.key, parts, metadata=metadata, tags=tags, content_type=content_type)
     except BackupExists:
         there = store.head(run.key)

@@ -12,7 +12,7 @@ from include.disaster_recovery.history.rows import HistoryRow, read_rows
 from include.disaster_recovery.model import Value
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.retention import is_future
-from include.disaster_recovery.s3.records import backup_sizes, list_records
+from include.disaster_recovery.s3.records import bare_records, list_records
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings, WatchSettings
 
@@ -80,9 +80,9 @@ def _records(store: Store, prefix: str, now: datetime) -> list[BackupRecord]:
     try:
         return list_records(store, prefix, now)
     except StoreRefused as error:
-        sizes = backup_sizes(store, prefix)  # raises where it is the bucket that is gone
+        found = bare_records(store, prefix)  # raises where it is the bucket that is gone
         log.warning("nothing is known of the backups' verdicts, the history is believed: %s", error.fact)
-    return [BackupRecord(key=key, created_at=opened_at(prefix, key), size=size) for key, size in sizes.items()]
+        return found
 
 
 def _first_look(store: Store, prefix: str, now: datetime) -> datetime:
