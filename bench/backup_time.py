@@ -5,7 +5,8 @@
 The source is a CollabHunts of `--size` (1 is about 65 000 rows), a table of `--large-mib` MiB, and `--cells` TOASTed
 cells of 3 MiB. Ours is every step from the snapshot to the verified document, extracts in two worker processes as
 Airflow's would be. The baselines write to local files first and upload those, as scripts do; they verify nothing.
-Rounds are interleaved; the table has the medians and their ratios.
+Rounds are interleaved; the table has the medians and their ratios. With `--growth`, ours is measured at half the size
+first.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import zstandard
 
+from bench import bars
 from bench.lab import JOBS, SOURCE, Clock, Lab, store_of, warm_up
 from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
@@ -49,6 +52,8 @@ select i as id, (select string_agg(md5((i * 100000 + k)::text), '') from generat
 from generate_series(1, {cells}) as i
 """
 MIB = 2**20
+DIRECTORY, SCRIPTED = "pg_dump -Fd -j2 -Z0, upload", "pg_dump -Fd -j2 -Z0, zstd -1, upload"
+CUSTOM, OURS, PLAIN = "pg_dump -Fc, upload", "ours, zstd", "ours, plain JSON"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +62,16 @@ class Ways:
 
     lab: Lab
     settings: Settings
+    through_worker: dict[str, float] = field(default_factory=dict)  # percent of the document, by compression
 
     def all(self) -> dict[str, Callable[[], Clock]]:
         """In the order in which each round runs them."""
         return {
-            "pg_dump -Fd -j2 -Z0, upload": lambda: self._directory(compress=False),
-            "pg_dump -Fd -j2 -Z0, zstd -1, upload": lambda: self._directory(compress=True),
-            "pg_dump -Fc, upload": self._custom,
-            "ours, zstd": lambda: self._ours("zstd"),
-            "ours, plain JSON": lambda: self._ours("none"),
+            DIRECTORY: lambda: self._directory(compress=False),
+            SCRIPTED: lambda: self._directory(compress=True),
+            CUSTOM: self._custom,
+            OURS: lambda: self.ours("zstd"),
+            PLAIN: lambda: self.ours("none"),
         }
 
     def _directory(self, *, compress: bool) -> Clock:
@@ -95,7 +101,7 @@ class Ways:
             list(pool.map(lambda file: store.client.upload_file(str(file), store.bucket, f"dump/{file.name}"), files))
         store.delete(store.keys("dump/"))
 
-    def _ours(self, compression: str) -> Clock:
+    def ours(self, compression: str) -> Clock:
         settings = self.settings.model_copy(update={"compression": compression})
         rig, clock = Rig(self.lab.parameters(SOURCE), self.lab.store, settings), Clock()
         context = multiprocessing.get_context("spawn")  # a task of Airflow's is a process of its own, too
@@ -116,9 +122,10 @@ class Ways:
                 rig.verify(document)
         print(
             f"    document: {document.size / MIB:.0f} MiB, {document.parts_copied} parts copied,"
-            f" {document.parts_uploaded} uploaded",
+            f" {document.parts_uploaded} uploaded with {document.bytes_uploaded / MIB:.1f} MiB",
             flush=True,
         )
+        self.through_worker[compression] = 100 * document.bytes_uploaded / document.size
         remove_staging(self.lab.store, run)
         self.lab.store.delete([run.key])
         return clock
@@ -171,19 +178,51 @@ def main() -> int:
     parser.add_argument("--large-mib", type=int, default=128, help="MiB of the one large table")
     parser.add_argument("--cells", type=int, default=20, help="TOASTed cells of 3 MiB")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--growth", action="store_true", help="measure at half the size, too")
     options = parser.parse_args()
+    once = 0.0
+    if options.growth:
+        with built(options.size / 2, options.large_mib // 2, options.cells // 2) as half:
+            once = min(half.ours("zstd").total for _ in range(options.rounds))
+    with built(options.size, options.large_mib, options.cells) as ways:
+        found = measure(ways, options.rounds)
+    seconds, cpu = (
+        {name: statistics.median(each[column] for each in rounds) for name, rounds in found.items()}
+        for column in (0, 1)
+    )
+    tell("seconds", seconds)
+    tell("CPU seconds of the source", cpu)
+    keep_ratios(seconds, cpu)
+    bars.keep("assembly", max(ways.through_worker.values()))
+    if once:
+        bars.keep("backup growth", min(each[0] for each in found[OURS]) / once)
+    return 0
+
+
+@contextmanager
+def built(size: float, large_mib: int, cells: int) -> Iterator[Ways]:
+    """Servers with a source of that size."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as scratch,
         PostgresServer(folder=Path(scratch) / "postgres") as server,
         S3Server(folder=Path(scratch) / "s3") as s3,
     ):
-        store = Store(client=s3.client("admin"), bucket=s3.create_bucket())
-        lab = Lab(server, s3, Path(scratch), store)
-        lab.build(options.size, LARGE.format(mib=options.large_mib), TOASTED.format(cells=options.cells))
-        found = measure(Ways(lab=lab, settings=everything()), options.rounds)
-    for column, what in enumerate(("seconds", "CPU seconds of the source")):
-        tell(what, {name: statistics.median(each[column] for each in rounds) for name, rounds in found.items()})
-    return 0
+        lab = Lab(server, s3, Path(scratch), Store(client=s3.client("admin"), bucket=s3.create_bucket()))
+        lab.build(size, LARGE.format(mib=large_mib), TOASTED.format(cells=cells))
+        yield Ways(lab=lab, settings=everything())
+
+
+def keep_ratios(seconds: Mapping[str, float], cpu: Mapping[str, float]) -> None:
+    """What the bars are about."""
+    print()
+    for name, ours, theirs in (
+        ("zstd", OURS, DIRECTORY),
+        ("zstd/gzip", OURS, CUSTOM),
+        ("zstd/zstd", OURS, SCRIPTED),
+        ("plain", PLAIN, DIRECTORY),
+    ):
+        bars.keep(name, seconds[ours] / seconds[theirs])
+    bars.keep("cpu", max(cpu[OURS], cpu[PLAIN]) / cpu[DIRECTORY])
 
 
 def everything() -> Settings:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ class Lab:
 
     def server_cpu(self) -> float:
         """CPU seconds that sessions of the database server have taken so far; of those that have ended."""
+        time.sleep(0.5)  # the server hears of a session's end a moment after its client
         spent = psutil.Process(self.server.process.pid).cpu_times()
         return float(spent.children_user + spent.children_system)
 
@@ -112,10 +114,22 @@ class Lab:
 
 
 def store_of(job: Mapping[str, Any]) -> Store:
-    """The store in a worker process."""
-    return Store(client=boto3.client("s3", **job["s3"]), bucket=job["bucket"])
+    """The store in a worker process; one client a process, as making it takes longer than a small table."""
+    return _store(job["bucket"], **job["s3"])
+
+
+@cache
+def _store(bucket: str, **arguments: str) -> Store:
+    return Store(client=boto3.client("s3", **arguments), bucket=bucket)
 
 
 def warm_up(_: int) -> None:
     """Start a worker and let it import: the seconds of a process's start are Airflow's, not the engine's."""
     time.sleep(0.5)
+
+
+def most_memory() -> int:
+    """The most resident bytes this process has had (VmHWM); `ru_maxrss` would begin with that of its parent."""
+    status = Path("/proc/self/status").read_text()
+    (line,) = [each for each in status.splitlines() if each.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024

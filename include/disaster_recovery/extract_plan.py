@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from include.disaster_recovery.assembly import MIN_PART
-from include.disaster_recovery.model import ExtractUnit
+from include.disaster_recovery.model import ExtractUnit, ReadMode
 from include.disaster_recovery.table_selection import Relation
 
-BATCH_HEAP_BYTES = 1024**2  # heap read per query: small enough to stay in the cache, measured fastest at 1 MiB
-TOAST_IN_BATCHES = 32 * 1024**2  # a table with more TOAST than this is streamed row by row: its cells may be large
+BATCH_HEAP_BYTES = 128 * 1024  # heap whose rows are gathered into one text: larger is no faster, and takes memory
+TOAST_IN_BATCHES = 32 * 1024**2  # with more TOAST than this, and than heap, most rows are large: no use in gathering
 MOST_UNITS = 900  # Airflow maps at most 1024 task instances ([core] max_map_length)
 
 
@@ -56,7 +56,7 @@ def _units(table: Relation, position: int, parts: int, snapshot_id: str) -> Iter
             position=position,
             part=part,
             parts=parts,
-            mode="rows" if table.kind == "p" or table.toast_bytes > TOAST_IN_BATCHES else "batches",
+            mode=_mode(table),
             is_partitioned=table.kind == "p",
             first_block=first,
             last_block=bounds[part] if part < parts else None,
@@ -64,3 +64,8 @@ def _units(table: Relation, position: int, parts: int, snapshot_id: str) -> Iter
             blocks_per_batch=max(1, BATCH_HEAP_BYTES // table.block_bytes),
             snapshot_id=snapshot_id,
         )
+
+
+def _mode(table: Relation) -> ReadMode:
+    is_large = table.toast_bytes > max(TOAST_IN_BATCHES, table.heap_bytes)
+    return "rows" if table.kind == "p" or is_large else "batches"

@@ -127,7 +127,10 @@ class StagedSection(Value):
 
 
 class AssembledDocument(Value):
-    """A document that stands in the bucket, not verified yet. `table_bytes`: those of each table's rows, as stored."""
+    """A document that stands in the bucket, not verified yet.
+
+    `table_bytes`: those of each table's rows, as stored. `bytes_uploaded`: those that went through the worker.
+    """
 
     key: str
     size: int
@@ -136,6 +139,7 @@ class AssembledDocument(Value):
     table_bytes: dict[str, int]
     parts_copied: int
     parts_uploaded: int
+    bytes_uploaded: int
 
 
 class Verdict(Value):

@@ -11,41 +11,16 @@ from typing import Any
 
 from include.disaster_recovery.catalog_facts import KINDS, Fact
 from include.disaster_recovery.errors import ComparisonFailed
-from include.disaster_recovery.model import Value
 from include.disaster_recovery.restore_model import Check, Outcome, RestoreReport
 
-Answer = int | str
 Facts = Mapping[tuple[str, str], Fact]
 
 MOST_NAMED = 8  # names of one list; the rest is a number
 MANAGED = "managed by Supabase"
 NOT_RESTORED = "differs from the backup; the schema was not part of this restore"
 NO_ROLE = "the target has no such role"
+RESTORERS = "the right of the role that restored"
 OTHER_OWNER = "an object belongs to the role that made it again"
-
-
-class Claims(Value):
-    """What a signed-in user's token says; `sub` is the account's id, None where there is no account."""
-
-    sub: str | None
-    role: str
-
-
-PROBED, TIMEOUT = "probed", "timeout"
-
-
-class RoleProbe(Value):
-    """Rows that a role sees, or why it sees none: `denied`, `timeout`, `error:<SQLSTATE>`."""
-
-    status: str
-    tables: dict[str, Answer]
-
-
-class RlsProbes(Value):
-    """How row-level security answered the API roles."""
-
-    claims: Claims
-    roles: dict[str, RoleProbe]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +31,13 @@ class Circumstances:
         restored_schema: this restore has rebuilt the schema.
         skipped: statements that the rebuild had to leave out, each with its reason.
         roles: those the target has.
+        restorer: the role that restored, unless the backup knows it: its own rights are no part of the platform.
     """
 
     restored_schema: bool
     skipped: Sequence[str] = ()
     roles: frozenset[str] = frozenset()
+    restorer: str | None = None
 
 
 @dataclass
@@ -135,6 +112,8 @@ def _excuse(old: Fact | None, new: Fact | None, circumstances: Circumstances) ->
         return OTHER_OWNER
     if line := next((line for line in circumstances.skipped if _mentions(line, fact)), None):
         return f"left out by the rebuild ({listed([line])})"
+    if old is None and fact.kind.endswith("grants") and fact.role and fact.role == circumstances.restorer:
+        return RESTORERS
     if new is None and fact.role and fact.role not in circumstances.roles:
         return NO_ROLE
     # What the platform's own roles and tables have more is its own affair; what the application hung there is not.
@@ -218,54 +197,6 @@ def next_of(sequence: Mapping[str, Any]) -> int:
     """
     last, increment = sequence["last_value"], sequence["increment"]
     return int(sequence["start"]) if last is None else int(last) + int(increment)
-
-
-def compare_probes(expected: RlsProbes, found: RlsProbes, not_compared: Mapping[str, str]) -> Iterator[Check]:
-    """Whether row-level security answers each role as it did.
-
-    Args:
-        not_compared: tables whose answers may differ, each with its reason.
-    """
-    for role, old in expected.roles.items():
-        new = found.roles.get(role, RoleProbe(status="not asked", tables={}))
-        if not old.tables:
-            yield skipped(f"RLS as {role}", f"the backup did not ask this role: {old.status}")
-        elif not new.tables and new.status != PROBED:
-            yield skipped(f"RLS as {role}", f"the target could not be asked as this role: {new.status}")
-        else:
-            yield from _compare_answers(role, old, new, not_compared)
-
-
-def _compare_answers(role: str, old: RoleProbe, new: RoleProbe, not_compared: Mapping[str, str]) -> Iterator[Check]:
-    reasons: dict[str, list[str]] = {}
-    for table, answer in old.tables.items():
-        now = new.tables.get(table)
-        if reason := not_compared.get(table) or _no_answer(answer, now):
-            reasons.setdefault(reason, []).append(table)
-        elif now == answer:
-            yield passed(f"RLS of {table} as {role}", _told(answer))
-        else:
-            said = f"expected {_told(answer)}, found {_told(now)}"
-            yield failed(f"RLS of {table} as {role}", f"{said} ({_MAY_DEPEND})")
-    for reason, tables in reasons.items():
-        yield skipped(f"RLS as {role}", f"{reason}: {listed(tables)}")
-
-
-_MAY_DEPEND = "a policy may also depend on the clock, and on tables that were not restored"
-
-
-def _no_answer(old: Answer, new: Answer | None) -> str | None:
-    if old == TIMEOUT:
-        return "took too long when the backup was made"
-    if new == TIMEOUT:
-        return "took too long in the target"
-    return "not asked in the target" if new is None else None
-
-
-def _told(answer: Answer | None) -> str:
-    if not isinstance(answer, int):
-        return str(answer)
-    return "more than 1000 rows" if answer > 1000 else f"{answer} rows"
 
 
 def summary(checks: Sequence[Check]) -> str:

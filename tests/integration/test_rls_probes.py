@@ -13,9 +13,16 @@ import pytest
 from include.demo.stack.postgres_server import PostgresServer
 from include.disaster_recovery.errors import DatabaseUnavailable
 from include.disaster_recovery.model import TableName
-from include.disaster_recovery.postgres.probes import AT_BACKUP, Patience, choose_claims, probe, probe_rls
+from include.disaster_recovery.postgres.probes import (
+    AT_BACKUP,
+    Patience,
+    choose_bounds,
+    choose_claims,
+    probe,
+    probe_rls,
+)
 from include.disaster_recovery.postgres.session import Connection
-from include.disaster_recovery.recovery_proof import Claims, RlsProbes
+from include.disaster_recovery.rls_proof import Claims, RlsProbes
 from include.disaster_recovery.table_selection import table_name
 from tests.support.rig import Rig
 
@@ -48,7 +55,7 @@ def asked(
     rig: Rig, *tables: TableName, patience: Patience = AT_BACKUP, role: str = "authenticated"
 ) -> dict[str, object]:
     with reading(rig) as connection:
-        return dict(probe(connection, tables, NOBODY, patience, roles=[role]).roles[role].tables)
+        return dict(probe(connection, tables, NOBODY, patience, bounds={}, roles=[role]).roles[role].tables)
 
 
 def readable(superuser: Connection, name: str, policy: str) -> TableName:
@@ -109,7 +116,12 @@ def test_the_test_account_is_the_first_that_can_sign_in(rig: Rig, superuser: Con
 def test_a_database_without_accounts_and_roles_is_no_error(tables: Rig):
     with reading(tables) as connection:
         found = probe(
-            connection, [table_name("public", "first")], choose_claims(connection), AT_BACKUP, roles=["no_such"]
+            connection,
+            [table_name("public", "first")],
+            choose_claims(connection),
+            AT_BACKUP,
+            bounds={},
+            roles=["no_such"],
         )
         assert one(connection, "select count(*) from public.first") == 50
     assert found.claims == NOBODY
@@ -163,6 +175,53 @@ def test_rows_are_counted_up_to_a_thousand_and_one(rig: Rig, superuser: Connecti
     assert asked(rig, table) == {"many": 1001}
 
 
+def test_of_a_large_table_the_first_rows_by_its_key_are_asked(rig: Rig, superuser: Connection):
+    table = readable(superuser, "many", "i % 10 = 0")
+    superuser.execute("insert into public.many select generate_series(6, 8000)")
+    superuser.execute("alter table public.many add primary key (i)")
+    with reading(rig) as connection:
+        found = probe_rls(connection, [table, table_name("public", "profiles")])
+    assert {name: bound.to_json() for name, bound in found.bounds.items()} == {"many": {"column": "i", "value": "5000"}}
+    assert found.roles["authenticated"].tables["many"] == 500
+
+
+def test_a_policy_is_not_asked_for_rows_beyond_the_bound(rig: Rig, superuser: Connection):
+    table = readable(superuser, "many", "1 / (i - 7000) < 1")
+    superuser.execute("insert into public.many select generate_series(6, 8000)")
+    assert asked(rig, table) == {"many": 1001}
+    superuser.execute("delete from public.many where i < 6999; update public.many set i = i where i > 7000")
+    assert asked(rig, table) == {"many": "error:22012"}
+    superuser.execute("insert into public.many select generate_series(1, 6000)")
+    superuser.execute("alter table public.many add primary key (i)")
+    with reading(rig) as connection:
+        bounds = choose_bounds(connection, [table])
+        found = probe(connection, [table], NOBODY, AT_BACKUP, bounds=bounds, roles=["anon"])
+    assert found.roles["anon"].tables == {"many": 1001}
+
+
+@pytest.mark.parametrize(
+    "key, column",
+    [("uuid", "id"), ("bigint", "id"), ("timestamptz", "id"), ("text", None), ("numeric", None)],
+)
+def test_only_a_key_that_orders_alike_everywhere_bounds_the_rows(
+    rig: Rig, superuser: Connection, key: str, column: str | None
+):
+    table = readable(superuser, "keyed", "true")
+    values = {
+        "uuid": "md5(n::text)::uuid",
+        "timestamptz": "now() + n * interval '1 s'",
+        "text": "n::text",
+    }.get(key, "n")
+    superuser.execute(f"alter table public.keyed add id {key}; delete from public.keyed".encode())
+    superuser.execute(f"insert into public.keyed select 1, {values} from generate_series(1, 5001) as n".encode())
+    superuser.execute("alter table public.keyed add primary key (id, i)")
+    with reading(rig) as connection:
+        bounds = choose_bounds(connection, [table])
+        found = probe(connection, [table], NOBODY, AT_BACKUP, bounds=bounds, roles=["anon"])
+    assert [bound.column for bound in bounds.values()] == ([column] if column else [])
+    assert found.roles["anon"].tables == {"keyed": 1001}
+
+
 def test_nothing_is_left_behind(rig: Rig, superuser: Connection):
     table = readable(superuser, "asked", "set_config('search_path', 'evil', false) is not null")
     broken = readable(superuser, "broken", "1 / (i - i) = 1")
@@ -192,7 +251,7 @@ def test_one_role_takes_no_longer_than_it_may(rig: Rig, superuser: Connection):
     started = time.monotonic()
     with reading(rig) as connection:
         patience = Patience(table_seconds=0.2, role_seconds=0.5)
-        found = probe(connection, tables, NOBODY, patience, roles=["anon"]).roles["anon"]
+        found = probe(connection, tables, NOBODY, patience, bounds={}, roles=["anon"]).roles["anon"]
     assert found.status == "stopped after 0.5 s"
     assert list(found.tables.values()) == ["timeout"] * 3
     assert time.monotonic() - started < 3
@@ -212,4 +271,4 @@ def test_a_lost_connection_is_an_error_of_its_own(rig: Rig, superuser: Connectio
         pid = connection.info.backend_pid
         threading.Timer(0.5, lambda: superuser.execute("select pg_terminate_backend(%s)", [pid])).start()
         with pytest.raises(DatabaseUnavailable, match="probe of row-level security as anon"):
-            probe(connection, [table], NOBODY, Patience(table_seconds=30, role_seconds=30))
+            probe(connection, [table], NOBODY, Patience(table_seconds=30, role_seconds=30), bounds={})

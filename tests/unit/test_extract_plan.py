@@ -119,9 +119,9 @@ def test_only_tables_with_large_cells_are_read_row_by_row():
     assert {unit.table.table_name: unit.mode for unit in units} == {"small": "batches", "large": "rows"}
 
 
-def test_a_batch_is_a_mebibyte_of_heap_whatever_the_block_size():
+def test_a_batch_is_an_eighth_of_a_mebibyte_of_heap_whatever_the_block_size():
     units = plan(table("a"), table("b", block_bytes=32768))
-    assert {unit.blocks_per_batch * (BLOCK if unit.table.table_name == "a" else 32768) for unit in units} == {MIB}
+    assert {unit.blocks_per_batch * (BLOCK if unit.table.table_name == "a" else 32768) for unit in units} == {MIB // 8}
 
 
 def test_small_tables_stand_together_at_the_front_of_the_document():

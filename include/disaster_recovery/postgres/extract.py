@@ -8,6 +8,7 @@ from psycopg import sql
 from include.disaster_recovery.document import ROW_SEPARATOR
 from include.disaster_recovery.model import ExtractUnit
 from include.disaster_recovery.postgres.errors import translated
+from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.row_json import Column, row_expression
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
@@ -15,19 +16,12 @@ from include.disaster_recovery.postgres.snapshot import relation
 DIGEST_MODULUS = 1 << 64
 ROWS_PER_BATCH = 2000
 ROW_BATCH_BYTES = 1024**2
+RANGES_PER_QUERY = 256
+# Rows from here on are read one by one: compressed cells may stand close in the heap, and a few thousand fill a range.
+LARGE_ROW_BYTES = 32 * 1024
+BEYOND_ALL_BLOCKS = 2**32 - 1
 
-LARGE_ROW_BYTES = 8192  # rows from here on are streamed: compressed cells may stand close in the heap, and fill 1 GB
-
-_AGGREGATE = (
-    "copy (select string_agg(j, E',\\n') filter (where not large), count(*) filter (where not large),"
-    ' (sum(hashtextextended(j collate "C", 0)) filter (where not large))::text, count(*) filter (where large)'
-    " from (select j, octet_length(j) >= {large} as large from ({rows} offset 0) as p offset 0) as q"
-    ") to stdout (format binary)"
-)
-_ROWWISE = (
-    'copy (select j, hashtextextended(j collate "C", 0) from ({rows} offset 0) as q where octet_length(j) >= {least})'
-    " to stdout (format binary)"
-)
+_ROWWISE = 'copy (select j, hashtextextended(j collate "C", 0) from ({rows} offset 0) as q) to stdout (format binary)'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +45,13 @@ def read_rows(connection: Connection, unit: ExtractUnit, columns: Sequence[Colum
     """
     with translated(f"table {unit.table.name_in_document} cannot be read"):
         if unit.mode == "rows":
-            source = _sliced(unit, unit.first_block, unit.last_block)
-            yield from _streamed(connection, row_expression(columns, source=source), least=0)
+            where = _block_range(unit.first_block, unit.last_block) if _is_slice(unit) else None
+            yield from _streamed(connection, row_expression(columns, source=_from(unit), where=where))
         else:
-            for first, last in _ranges(unit):
-                yield from _aggregated(connection, unit, columns, first, last)
+            end = unit.blocks if unit.last_block is None else unit.last_block
+            step = unit.blocks_per_batch * RANGES_PER_QUERY
+            for first in range(unit.first_block, max(end, unit.first_block + 1), step):
+                yield from _gathered(connection, unit, columns, first, min(first + step, end))
 
 
 def count_rows(connection: Connection, unit: ExtractUnit) -> int:
@@ -80,14 +76,6 @@ def has_rows_before(connection: Connection, unit: ExtractUnit) -> bool:
     return bool(row and row[0])
 
 
-def _ranges(unit: ExtractUnit) -> Iterator[tuple[int, int | None]]:
-    end = unit.blocks if unit.last_block is None else unit.last_block
-    starts = list(range(unit.first_block, end, unit.blocks_per_batch)) or [unit.first_block]
-    for first in starts[:-1]:
-        yield first, first + unit.blocks_per_batch
-    yield starts[-1], unit.last_block
-
-
 def _from(unit: ExtractUnit) -> sql.Composed:
     """`only` leaves inheritance children to their own units; a partitioned table is read with its partitions."""
     return sql.SQL("{}{} as a").format(sql.SQL("" if unit.is_partitioned else "only "), relation(unit.table))
@@ -98,31 +86,50 @@ def _block_range(first: int, last: int | None) -> sql.Composable:
     return begins if last is None else sql.SQL("{} and a.ctid < {}").format(begins, sql.Literal(f"({last},0)"))
 
 
-def _sliced(unit: ExtractUnit, first: int, last: int | None) -> sql.Composable:
-    if unit.is_partitioned or (first == 0 and last is None):
-        return _from(unit)
-    return sql.SQL("{} where {}").format(_from(unit), _block_range(first, last))
+def _is_slice(unit: ExtractUnit) -> bool:
+    return not (unit.is_partitioned or (unit.first_block == 0 and unit.last_block is None))
 
 
-def _aggregated(
-    connection: Connection, unit: ExtractUnit, columns: Sequence[Column], first: int, last: int | None
+def _gathered(
+    connection: Connection, unit: ExtractUnit, columns: Sequence[Column], first: int, end: int
 ) -> Iterator[RowBatch]:
-    """The small rows in one batch, then the large ones, if there are any, one by one."""
-    rows = row_expression(columns, source=_sliced(unit, first, last))
-    query = sql.SQL(_AGGREGATE).format(rows=rows, large=sql.Literal(LARGE_ROW_BYTES))
-    has_large = False
-    with connection.cursor().copy(query) as copy:
-        for data, count, digest, large in copy.rows():
-            has_large = _int8(large) > 0
+    """The small rows of the blocks, a batch a range; then the large ones, if there are any."""
+    large: list[bytes] = []
+    with connection.cursor().copy(_ranges_query(unit, columns, first, end)) as copy:
+        for data, count, digest, places in copy.rows():
+            if places:
+                large.append(places.strip(b"{}"))
             if data:
                 yield RowBatch(data=data, rows=_int8(count), digest=int(digest) % DIGEST_MODULUS)
-    if has_large:
-        yield from _streamed(connection, rows, least=LARGE_ROW_BYTES)
+    if large:
+        there = sql.SQL("a.ctid = any ({}::tid[])").format(sql.Literal("{" + b",".join(large).decode() + "}"))
+        yield from _streamed(connection, row_expression(columns, source=_from(unit), where=there))
 
 
-def _streamed(connection: Connection, rows: sql.Composed, *, least: int) -> Iterator[RowBatch]:
-    """The rows with at least so many bytes, in batches of about a mebibyte."""
-    with connection.cursor().copy(sql.SQL(_ROWWISE).format(rows=rows, least=sql.Literal(least))) as copy:
+def _ranges_query(unit: ExtractUnit, columns: Sequence[Column], first: int, end: int) -> sql.Composed:
+    """Ranges of `blocks_per_batch` from `first`; the last one ends at `end`, or with the table."""
+    is_last = unit.last_block is None and end >= unit.blocks
+    where = sql.SQL(
+        "a.ctid >= format('(%s,0)', g.block)::tid and a.ctid < format('(%s,0)',"
+        " case when g.block + {step} < {end} then g.block + {step} else {stop} end)::tid"
+    ).format(
+        step=sql.Literal(unit.blocks_per_batch),
+        end=sql.Literal(end),
+        stop=sql.Literal(BEYOND_ALL_BLOCKS if is_last else end),
+    )
+    query = sql.SQL(statement("extract_ranges")).format(
+        first=sql.Literal(first),
+        last=sql.Literal(max(first, end - 1)),
+        step=sql.Literal(unit.blocks_per_batch),
+        large=sql.Literal(LARGE_ROW_BYTES),
+        rows=row_expression(columns, source=_from(unit), where=where, place=True),
+    )
+    return sql.SQL("copy ({}) to stdout (format binary)").format(query)
+
+
+def _streamed(connection: Connection, rows: sql.Composed) -> Iterator[RowBatch]:
+    """Rows one by one, in batches of about a mebibyte."""
+    with connection.cursor().copy(sql.SQL(_ROWWISE).format(rows=rows)) as copy:
         texts: list[bytes] = []
         size = digest = 0
         for data, hashed in copy.rows():

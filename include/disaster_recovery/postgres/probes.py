@@ -7,7 +7,7 @@ with it. Policies are code: what they do wrong becomes the probe's answer, never
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,16 +20,17 @@ from include.disaster_recovery.postgres.errors import translated
 from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
-from include.disaster_recovery.recovery_proof import PROBED, TIMEOUT, Answer, Claims, RlsProbes, RoleProbe
+from include.disaster_recovery.rls_proof import PROBED, TIMEOUT, Answer, Claims, KeyBound, RlsProbes, RoleProbe
 
 log = logging.getLogger(__name__)
 
 MANAGED_SCHEMA = "auth"  # whose tables ride along; the API does not show them
 ROLES = ("anon", "authenticated", "service_role")  # Supabase's API roles
 MOST_ROWS = 1001  # rows are counted up to here: a thousand, or more
+MOST_ASKED = 5000  # rows whose policies are asked: each may cost a function's call, and there may be a billion
 # One round trip: a backup has many tables, and the database may be far away.
 _COUNT = (
-    "savepoint one_probe; select pg_catalog.count(*) from (select from {} limit {}) as visible;"
+    "savepoint one_probe; select pg_catalog.count(*) from (select from {}{} limit {}) as visible;"
     " rollback to savepoint one_probe; release savepoint one_probe"
 )
 _AFTER_ERROR = "rollback to savepoint one_probe; release savepoint one_probe"
@@ -55,7 +56,7 @@ def probe_rls(connection: Connection, tables: Sequence[TableName]) -> RlsProbes:
     """
     started = time.monotonic()
     asked = [table for table in tables if table.schema_name != MANAGED_SCHEMA]
-    probes = probe(connection, asked, choose_claims(connection), AT_BACKUP)
+    probes = probe(connection, asked, choose_claims(connection), AT_BACKUP, bounds=choose_bounds(connection, asked))
     told = ", ".join(f"{role} ({each.status}, {len(each.tables)} tables)" for role, each in probes.roles.items())
     log.info("asked row-level security as %s in %.1f s", told, time.monotonic() - started)
     return probes
@@ -76,27 +77,62 @@ def choose_claims(connection: Connection) -> Claims:
     return Claims(sub=None, role="authenticated")
 
 
+def choose_bounds(connection: Connection, tables: Sequence[TableName]) -> dict[str, KeyBound]:
+    """Where the probes of each larger table end: at its `MOST_ASKED`th row by primary key.
+
+    A table whose key cannot bound them is asked whole, as long as the patience lasts.
+
+    Raises:
+        DatabaseUnavailable: the connection was lost.
+    """
+    wanted = {relation(table).as_string(connection): table for table in tables}
+    found: dict[str, KeyBound] = {}
+    with translated("choice of rows for the probes"):
+        keys = connection.execute(statement("probe_keys"), {"relations": list(wanted)}).fetchall()
+        for name, column in keys:
+            row = connection.execute(_bound_query(wanted[str(name)], str(column))).fetchone()
+            if row:
+                found[wanted[str(name)].name_in_document] = KeyBound(column=str(column), value=str(row[0]))
+    return found
+
+
+def _bound_query(table: TableName, column: str) -> sql.Composed:
+    return sql.SQL("select t.{column}::text from {table} as t order by t.{column} limit 1 offset {before}").format(
+        column=sql.Identifier(column), table=relation(table), before=sql.Literal(MOST_ASKED - 1)
+    )
+
+
 def probe(
     connection: Connection,
     tables: Sequence[TableName],
     claims: Claims,
     patience: Patience,
     *,
+    bounds: Mapping[str, KeyBound],
     roles: Sequence[str] = ROLES,
 ) -> RlsProbes:
     """Ask every table as every role, inside the caller's transaction, which stays usable and unchanged.
+
+    Args:
+        bounds: by a table's name in the document, where its rows end for this.
 
     Raises:
         DatabaseUnavailable: the connection was lost.
     """
     return RlsProbes(
         claims=claims,
-        roles={role: _probe_role(connection, role, tables, claims, patience) for role in roles},
+        bounds=dict(bounds),
+        roles={role: _probe_role(connection, role, tables, claims, patience, bounds) for role in roles},
     )
 
 
 def _probe_role(
-    connection: Connection, role: str, tables: Sequence[TableName], claims: Claims, patience: Patience
+    connection: Connection,
+    role: str,
+    tables: Sequence[TableName],
+    claims: Claims,
+    patience: Patience,
+    bounds: Mapping[str, KeyBound],
 ) -> RoleProbe:
     answers: dict[str, Answer] = {}
     deadline = time.monotonic() + patience.role_seconds
@@ -105,7 +141,7 @@ def _probe_role(
         for table in tables:
             if time.monotonic() >= deadline:
                 return RoleProbe(status=f"stopped after {patience.role_seconds:g} s", tables=answers)
-            answers[table.name_in_document] = _count(connection, table)
+            answers[table.name_in_document] = _count(connection, table, bounds.get(table.name_in_document))
     return RoleProbe(status=_STATUS.get(entry.problem, entry.problem) or PROBED, tables=answers)
 
 
@@ -123,9 +159,10 @@ def _request(role: str, claims: Claims, patience: Patience) -> dict[str, str]:
     }
 
 
-def _count(connection: Connection, table: TableName) -> Answer:
+def _count(connection: Connection, table: TableName, bound: KeyBound | None) -> Answer:
     """Rows visible, or why there is no such number. No parameters: a name may hold a percent sign."""
-    query = sql.SQL(_COUNT).format(relation(table), sql.Literal(MOST_ROWS))
+    upto = sql.SQL(" where {} <= {}").format(sql.Identifier(bound.column), bound.value) if bound else sql.SQL("")
+    query = sql.SQL(_COUNT).format(relation(table), upto, sql.Literal(MOST_ROWS))
     try:
         cursor = connection.execute(query)
         cursor.nextset()

@@ -87,15 +87,24 @@ def decoded(column: Column, value: sql.Composable) -> sql.Composable:
     ).format(v=value, wrapper=sql.Literal(WRAPPER))
 
 
-def row_expression(table_columns: Sequence[Column], *, source: sql.Composable) -> sql.Composed:
+def row_expression(
+    table_columns: Sequence[Column],
+    *,
+    source: sql.Composable,
+    where: sql.Composable | None = None,
+    place: bool = False,
+) -> sql.Composed:
     """A query with one column `j`, the rows of `source` (which must be aliased `a`) as JSON text.
 
-    `row_to_json(r.*)`, not `row_to_json(r)`: the latter would mean a column named r.
+    With `place`, their `ctid` stands before it. `row_to_json(r.*)`, not `row_to_json(r)`: the latter would mean a
+    column named r.
     """
+    placed = sql.SQL("a.ctid as place, " if place else "")
+    condition = sql.SQL("") if where is None else sql.SQL(" where {}").format(where)
     if not table_columns:
-        return sql.SQL("select '{{}}'::text as j from {}").format(source)
-    return sql.SQL("select row_to_json(r.*)::text as j from (select {} from {}) as r").format(
-        row_fields(table_columns), source
+        return sql.SQL("select {}'{{}}'::text as j from {}{}").format(placed, source, condition)
+    return sql.SQL("select {}row_to_json(r.*)::text as j from {} cross join lateral (select {}) as r{}").format(
+        placed, source, row_fields(table_columns), condition
     )
 
 
