@@ -7,10 +7,13 @@ from psycopg import sql
 from include.disaster_recovery.errors import RestoreFailed
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.extract import DIGEST_MODULUS
-from include.disaster_recovery.postgres.row_json import Column, columns, row_expression
+from include.disaster_recovery.postgres.row_json import Column, columns, row_expression, row_fields
 from include.disaster_recovery.postgres.session import Connection
 
 _DIGEST = 'select count(*), (coalesce(sum(hashtextextended(j collate "C", 0)), 0))::text from ({}) as q'
+
+_FIELDS = " cross join lateral (select {}) as r"
+_ROW_HASH = '(select hashtextextended({json} collate "C", 0) from (select) as one{fields})'
 
 
 def named_columns(connection: Connection, table: TableName, names: Sequence[str]) -> list[Column]:
@@ -29,14 +32,33 @@ def named_columns(connection: Connection, table: TableName, names: Sequence[str]
     return [found[name] for name in names]
 
 
-def content_digest(connection: Connection, source: sql.Composable, table_columns: Sequence[Column]) -> tuple[int, str]:
-    """Rows and digest (16 hex digits) of `source`, a FROM item aliased `a`.
+def content_digest(
+    connection: Connection,
+    source: sql.Composable,
+    table_columns: Sequence[Column],
+    *,
+    where: sql.Composable | None = None,
+) -> tuple[int, str]:
+    """Rows and digest (16 hex digits) of `source`, a FROM item aliased `a`, or of those of its rows asked for.
 
     The digest does not depend on the order of rows: the sum of `hashtextextended(row_json, 0)` modulo 2**64.
     """
-    query = sql.SQL(_DIGEST).format(row_expression(table_columns, source=source))
+    query = sql.SQL(_DIGEST).format(row_expression(table_columns, source=source, where=where))
     row = connection.execute(query).fetchone() or (0, "0")
     return int(str(row[0])), hexadecimal(int(str(row[1])))
+
+
+def row_json(table_columns: Sequence[Column]) -> tuple[sql.Composable, sql.Composable]:
+    """The JSON text of rows aliased `a` as an expression, and what it needs behind their FROM item."""
+    if not table_columns:
+        return sql.SQL("'{}'::text"), sql.SQL("")
+    return sql.SQL("row_to_json(r.*)::text"), sql.SQL(_FIELDS).format(row_fields(table_columns))
+
+
+def row_hash(table_columns: Sequence[Column]) -> sql.Composed:
+    """What a content digest sums, of one row aliased `a`, as an expression on its own, as for RETURNING."""
+    json, fields = row_json(table_columns)
+    return sql.SQL(_ROW_HASH).format(json=json, fields=fields)
 
 
 def hexadecimal(total: int) -> str:

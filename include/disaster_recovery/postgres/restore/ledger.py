@@ -13,16 +13,21 @@ from include.disaster_recovery.restore_model import LoadedFragment, RestoreRun, 
 
 _LOADED = (
     "create table {schema}.loaded (table_name text, part int, rows bigint, digest text, content_digest text,"
+    " transaction text not null default pg_catalog.pg_current_xact_id()::pg_catalog.xid::text,"
     " primary key (table_name, part))"
 )
 _APPLIED = (
     "create table {schema}.applied (table_name text primary key, position int, inserted bigint, updated bigint,"
     " deleted bigint, unchanged bigint)"
 )
+_DECIDED = (
+    "create table {schema}.decided (table_name text primary key, state text not null, inserted bigint, updated bigint,"
+    " deleted bigint, unchanged bigint)"
+)
 _UNDO = "create table {schema}.undo (position int generated always as identity primary key, statement text not null)"
 _SKIPPED = "create table {schema}.skipped (position int generated always as identity primary key, line text not null)"
 _STAND_INS = "create table {schema}.stand_ins (name text primary key)"
-TABLES = (_LOADED, _APPLIED, _UNDO, _SKIPPED, _STAND_INS)
+TABLES = (_LOADED, _DECIDED, _APPLIED, _UNDO, _SKIPPED, _STAND_INS)
 
 
 def begin_load(connection: Connection, run: RestoreRun, table: str, part: int) -> LoadedFragment | None:
@@ -66,6 +71,46 @@ def loaded(connection: Connection, run: RestoreRun) -> list[LoadedFragment]:
     with restoring("ledger of the loads cannot be read"):
         rows = connection.execute(query.format(sql.Identifier(run.staging_schema, "loaded"))).fetchall()
     return [LoadedFragment.model_validate(dict(zip(LoadedFragment.model_fields, row, strict=True))) for row in rows]
+
+
+def transactions(connection: Connection, run: RestoreRun, table: str) -> list[str]:
+    """The transactions of a table's committed loads, as the rows they have stored name them (`xmin`).
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the ledger cannot be read.
+    """
+    query = sql.SQL("select transaction from {} where table_name = {}")
+    with restoring("ledger of the loads cannot be read"):
+        rows = connection.execute(query.format(sql.Identifier(run.staging_schema, "loaded"), sql.Literal(table)))
+        return [str(each) for (each,) in rows.fetchall()]
+
+
+def decided(connection: Connection, run: RestoreRun, table: str, state: str) -> TableDiff | None:
+    """What has been found to change in a table, if it has since been in this state.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the ledger cannot be read.
+    """
+    query = sql.SQL(
+        "select table_name, inserted, updated, deleted, unchanged from {} where (table_name, state) = ({}, {})"
+    ).format(sql.Identifier(run.staging_schema, "decided"), sql.Literal(table), sql.Literal(state))
+    with restoring("ledger of the differences cannot be read"):
+        row = connection.execute(query).fetchone()
+    return TableDiff.model_validate(dict(zip(TableDiff.model_fields, row, strict=True))) if row else None
+
+
+def record_decided(connection: Connection, run: RestoreRun, state: str, found: TableDiff) -> None:
+    """Note what is to change in a table in this state, inside the transaction that has looked."""
+    values = (found.table, state, found.insert, found.update, found.delete, found.unchanged)
+    query = sql.SQL(
+        "insert into {} values ({}) on conflict (table_name) do update set"
+        " (state, inserted, updated, deleted, unchanged)"
+        " = (excluded.state, excluded.inserted, excluded.updated, excluded.deleted, excluded.unchanged)"
+    )
+    with restoring("what is to change cannot be noted"):
+        connection.execute(
+            query.format(sql.Identifier(run.staging_schema, "decided"), sql.SQL(", ").join(map(sql.Literal, values)))
+        )
 
 
 def record_applied(connection: Connection, run: RestoreRun, done: Sequence[TableDiff]) -> None:

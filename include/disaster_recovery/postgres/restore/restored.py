@@ -10,7 +10,7 @@ from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.digests import content_digest, named_columns
 from include.disaster_recovery.postgres.errors import translated
 from include.disaster_recovery.postgres.queries import statement
-from include.disaster_recovery.postgres.restore.changes import same_key
+from include.disaster_recovery.postgres.restore.row_keys import same_key
 from include.disaster_recovery.postgres.restore.staging import source
 from include.disaster_recovery.postgres.restore.target import rows_of
 from include.disaster_recovery.postgres.session import Connection
@@ -66,10 +66,10 @@ def restored_rows(connection: Connection, run: RestoreRun, table: TablePlan, *, 
         rows = rows_of(table.table, is_partitioned=table.is_partitioned) + sql.SQL(" as a")
         if whole:
             return (*content_digest(connection, rows, found), 0)
-        keyed = sql.SQL("{} where exists (select from {} as s where {})").format(
-            rows, relation(source(run, table)), same_key(table.key, "s", "a")
+        keyed = sql.SQL("exists (select from {} as s where {})").format(
+            relation(source(run, table)), same_key(table.key, "s", "a")
         )
-        count, digest = content_digest(connection, keyed, found)
+        count, digest = content_digest(connection, rows, found, where=keyed)
         total = connection.execute(sql.SQL("select count(*) from {}").format(rows)).fetchone() or (0,)
         return count, digest, int(str(total[0])) - count
 

@@ -4,23 +4,27 @@ Its comment is the owner mark: what bears none is never dropped.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count, islice
 
 import psycopg
 from psycopg import sql
 
-from include.disaster_recovery.errors import RestoreInProgress, StagingDiffers
+from include.disaster_recovery.errors import RestoreInProgress, StagingDiffers, StagingLost
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.errors import message, restoring
 from include.disaster_recovery.postgres.queries import statement
 from include.disaster_recovery.postgres.restore import ledger
+from include.disaster_recovery.postgres.restore.target import rows_of
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
 from include.disaster_recovery.restore_model import PlannedColumn, RestoreRun, TablePlan
 
 SCHEMA_PREFIX = "collabhunts_restore_"
 MARK = "collabhunts restore "
+MOST_COLUMNS = 1600  # MaxHeapAttributeNumber
+_FEW_SAMPLES = "set local default_statistics_target = 10"  # of at least 3000 rows; 100 take seconds
 RESTORE_LOCK = 0x436F6C6C61623272  # advisory lock of a restore's writing steps in the target: "Collab2r" in ASCII
 
 
@@ -68,12 +72,10 @@ def require(connection: Connection, run: RestoreRun) -> None:
     """Check that the run's schema is still there.
 
     Raises:
-        StagingDiffers: it is gone: cleaned up by another restore.
+        StagingLost: it is gone: cleaned up by another restore.
     """
     if all(schema != run.staging_schema for schema, _ in marked(connection)):
-        raise StagingDiffers(
-            f"schema {run.staging_schema} is gone", hint="trigger a new restore; the target is as it was"
-        )
+        raise StagingLost(f"schema {run.staging_schema} is gone", hint="trigger a new restore; the target is as it was")
 
 
 def marked(connection: Connection, *, anybodys: bool = False) -> list[tuple[str, str]]:
@@ -110,16 +112,57 @@ def drop(connection: Connection, schema: str) -> None:
 
 
 def create_table(connection: Connection, run: RestoreRun, plan: TablePlan) -> None:
-    """Make the empty staging table of a table: the document's columns, no constraints, not logged.
+    """Make the empty staging table of a table: the document's columns and two hashes, no constraints, not logged.
 
-    The names of types are the target's own quoting, see `PlannedColumn.type`.
+    The names of types are the target's own quoting, see `PlannedColumn.type`. It is a heap, whatever the target's
+    default: `standing` goes by that.
     """
-    fields = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type)) for column in plan.columns
-    )
+    columns = [(column.name, column.type) for column in plan.columns] + [(name, "bigint") for name in hashes(plan)]
+    fields = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in columns)
     name = sql.Identifier(run.staging_schema, plan.staged_as)
     with restoring(f"staging of table {plan.name} cannot be created"):
-        connection.execute(sql.SQL("create unlogged table {} ({})").format(name, fields))
+        connection.execute(sql.SQL("create unlogged table {} ({}) using heap").format(name, fields))
+        if not plan.was_empty:
+            _leave_uncompressed(connection, name)
+
+
+def _leave_uncompressed(connection: Connection, table: sql.Identifier) -> None:
+    """Large values as they come: to compress them takes most of a load, and few of them may go into the target."""
+    wanted = {"relation": table.as_string(connection)}
+    columns = connection.execute(statement("staging_compressed"), wanted).fetchall()
+    actions = [sql.SQL("alter {} set storage external").format(sql.Identifier(str(name))) for (name,) in columns]
+    if actions:
+        connection.execute(sql.SQL("alter table {} {}").format(table, sql.SQL(", ").join(actions)))
+
+
+def hashes(plan: TablePlan) -> list[str]:
+    """The columns of a staging table for two hashes of each row's restored columns; none of the document's is one.
+
+    A table of the application's own has none, nor the staging of one that is as wide as Postgres allows.
+    """
+    taken = {column.name for column in plan.columns}
+    free = (name for number in count() if (name := f"hash {number}") not in taken)
+    return [] if plan.direct or len(taken) + 2 > MOST_COLUMNS else list(islice(free, 2))
+
+
+def standing(connection: Connection, run: RestoreRun, plan: TablePlan, loads: Sequence[str]) -> tuple[int, int]:
+    """How many rows stand where a table was loaded, and how many of them are just as its loads have stored them.
+
+    A version of a row never changes and names the transaction that wrote it, so no value is read again.
+
+    Args:
+        loads: the transactions of the loads, see `ledger.transactions`.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the table cannot be read.
+    """
+    query = sql.SQL("select count(*), count(*) filter (where a.xmin = any({})) from {} as a").format(
+        sql.SQL("{}::text[]::pg_catalog.xid[]").format(sql.Literal(list(loads))),
+        rows_of(destination(run, plan), is_partitioned=plan.direct and plan.is_partitioned),
+    )
+    with restoring(f"staging of table {plan.name} cannot be read"):
+        row = connection.execute(query).fetchone() or (0, 0)
+    return int(str(row[0])), int(str(row[1]))
 
 
 def destination(run: RestoreRun, plan: TablePlan) -> TableName:
@@ -178,10 +221,13 @@ def _cast(column: PlannedColumn) -> str:
 
 
 def analyze(connection: Connection, run: RestoreRun, plan: TablePlan) -> None:
-    """Give the planner statistics of what is staged: without, it may join row by row.
+    """Give the planner statistics of what is staged: without, it may join row by row. The number of rows is enough.
 
     Raises:
         RestoreFailed, DatabaseUnavailable: the target refused.
     """
-    with restoring(f"staging of table {plan.name} cannot be analyzed"):
-        connection.execute(sql.SQL("analyze {}").format(relation(destination(run, plan))))
+    names = [column.name for column in plan.key] or hashes(plan) or [column.name for column in plan.columns[:1]]
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
+    with restoring(f"staging of table {plan.name} cannot be analyzed"), connection.transaction():
+        connection.execute(_FEW_SAMPLES)
+        connection.execute(sql.SQL("analyze {} ({})").format(relation(destination(run, plan)), columns))

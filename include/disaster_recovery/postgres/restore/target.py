@@ -100,5 +100,17 @@ def rows_of(table: TableName, *, is_partitioned: bool) -> sql.Composed:
     return sql.SQL("" if is_partitioned else "only ") + relation(table)
 
 
+def storage(connection: Connection, table: TableName) -> tuple[bool, str]:
+    """Whether a table with all its partitions is stored as heaps, and a hash of their columns in the catalog.
+
+    Raises:
+        RestoreFailed, DatabaseUnavailable: the catalogs cannot be read.
+    """
+    wanted = {"relation": relation(table).as_string(connection)}
+    with restoring(f"table {table.name_in_document} cannot be looked up"):
+        is_heap, columns = connection.execute(statement("target_storage"), wanted).fetchone() or (False, "")
+    return bool(is_heap), str(columns)
+
+
 def _wanted(tables: Sequence[TableName]) -> dict[str, list[str]]:
     return {"schemas": [table.schema_name for table in tables], "names": [table.table_name for table in tables]}

@@ -6,7 +6,7 @@ from typing import Any
 
 from include.disaster_recovery.errors import RestoreFailed, RestoreRefused
 from include.disaster_recovery.postgres.errors import restoring
-from include.disaster_recovery.postgres.restore import ledger, staging, target
+from include.disaster_recovery.postgres.restore import canary, ledger, staging, target
 from include.disaster_recovery.postgres.restore.changes import Changer
 from include.disaster_recovery.postgres.restore.quiet import lock, quietly
 from include.disaster_recovery.postgres.restore.sequences import move_past
@@ -46,6 +46,7 @@ def apply(
         staging.require(connection, plan.run)
         if earlier := ledger.applied(connection, plan.run.staging_schema):
             return earlier
+        canary.require(connection, plan.run)
         with restoring("the restore cannot be applied"), connection.transaction():
             done, unchecked = _write(connection, plan, approved)
             rebuilt = plan.run.request.restore_schema

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from include.disaster_recovery.errors import RestoreInProgress, RestoreRefused, StoreRefused, StoreUnavailable
 from include.disaster_recovery.postgres.errors import restoring
-from include.disaster_recovery.postgres.restore import staging
+from include.disaster_recovery.postgres.restore import canary, staging
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.restore_model import RestorePlan, RestoreRun
 from include.disaster_recovery.s3 import leases
@@ -30,6 +30,7 @@ def open_restore(connection: Connection, store: Store, prefix: str, plan: Restor
         _require_there(store, run.key)
         with restoring("staging cannot be created"), connection.transaction():
             staging.create(connection, run)
+            canary.create(connection, run)
             for table in plan.tables:
                 if not table.direct:
                     staging.create_table(connection, run, table)
@@ -40,10 +41,10 @@ def open_restore(connection: Connection, store: Store, prefix: str, plan: Restor
 
 
 def _protect(store: Store, prefix: str, run: RestoreRun, now: datetime) -> None:
-    """Take the lease. A key that may only read must not keep anybody from restoring."""
+    """Take the lease. Neither a key that may only read nor a full bucket must keep anybody from restoring."""
     try:
         leases.take(store, prefix, run.key, run.run_id, now)
-    except StoreRefused as error:
+    except (StoreRefused, StoreUnavailable) as error:
         log.warning("the backup is not protected from retention while it is restored: %s", error.fact)
 
 

@@ -75,11 +75,11 @@ def plan_restore(
 
     Raises:
         RestoreRefused: a parameter, the backup or the target makes it impossible; every reason is named.
-        DocumentError: the document is truncated, foreign, damaged or of a newer version.
+        DocumentError: the document is truncated, foreign, damaged, of a newer version, or not signed as it should be.
         RestoreInProgress: another restore into this target is going on.
         RestoreFailed, DatabaseUnavailable, StoreRefused, StoreUnavailable: a request failed.
     """
-    found = find_backup(store, settings, request.backup_key)
+    found = find_backup(store, settings, request.backup_key, now=now)
     manifest, manifest_sha256 = read_manifest(store, found.key, found.size)
     run = RestoreRun(
         run_id=run_id,
@@ -107,6 +107,7 @@ def plan_restore(
         remove_leftovers(connection, store, prefix, run, is_active)  # another may have come in between
         open_restore(connection, store, prefix, plan, now)
     log.info("restore of %s into %s: %d tables, %d fragments", run.key, run.target, len(plan.tables), len(units))
+    log.info("%s is %s", run.key, store.keyring().standing(manifest.signature))
     for note in plan.notes:
         log.warning(note)
     return plan, units
@@ -246,4 +247,4 @@ def _units(plan: RestorePlan, manifest: Manifest, most: int) -> list[LoadUnit]:
             f"the restore has {len(units)} fragments, Airflow maps a task at most {most} times",
             hint="raise [core] max_map_length, or restore in several runs by naming tables",
         )
-    return sorted(units, key=lambda unit: -unit.fragment.length)
+    return sorted(units, key=lambda unit: -sum(batch.size for batch in unit.fragment.batches))  # not as compressed
