@@ -61,6 +61,14 @@ def opened_at(prefix: str, key: str) -> datetime:
     return moment(match[1] if match else key)
 
 
+def opened_in(key: str) -> datetime | None:
+    """The same, below whatever prefix; None for a name that is none of ours."""
+    try:
+        return opened_at(key[: -len(file_name(key))], key)
+    except ValueError:
+        return None
+
+
 def file_name(key: str) -> str:
     """The last part of a backup key, by which the history knows the backup."""
     return key.rpartition("/")[2]

@@ -23,6 +23,7 @@ from include.disaster_recovery.assembly import Piece, inline, staged
 from include.disaster_recovery.errors import DocumentError, NewerDocument
 from include.disaster_recovery.model import Batch, StagedFragment, StagedSection, Value
 from include.disaster_recovery.settings import Compression
+from include.disaster_recovery.signing import Signature
 
 FORMAT = "collabhunts-backup"
 VERSION = 1
@@ -36,7 +37,7 @@ _LOCATOR_PATTERN = re.compile(
 LOCATOR_SIZE = len(_LOCATOR.format(0, 0, "0" * 64))  # always: 20 digits hold any offset
 
 Frame = Callable[[bytes], bytes]
-
+Sign = Callable[[int, bytes], Signature | None]  # of a manifest: where it stands, its text without the closing brace
 
 Number = Annotated[int, Field(ge=0)]
 
@@ -84,7 +85,7 @@ def _with_metadata(sections: dict[str, Section]) -> dict[str, Section]:
 
 
 class Manifest(Value):
-    """A document's description of itself."""
+    """A document's description of itself; the signature, where there is one, is the last it says."""
 
     format: str
     version: int
@@ -94,6 +95,11 @@ class Manifest(Value):
     snapshot: str
     sections: Annotated[dict[str, Section], AfterValidator(_with_metadata)]
     tables: dict[str, Table]
+    signature: Signature | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The value as JSON types only; without a signature there is none."""
+        return {name: value for name, value in super().to_json().items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +183,7 @@ def lay_out(
     compression: Compression,
     frame: Frame,
     stored_frame: Frame,
+    sign: Sign = lambda _offset, _body: None,
 ) -> Layout:
     """Lay out a document.
 
@@ -189,6 +196,7 @@ def lay_out(
         compression: how frames are compressed, for the manifest.
         frame: makes one frame of bytes; used for values.
         stored_frame: the same, uncompressed and the same everywhere; used for punctuation and locator.
+        sign: signs the manifest.
     """
     out = _Writer(frame, stored_frame)
     out.punctuation(HEAD)
@@ -210,12 +218,15 @@ def lay_out(
         sections=placed,
         tables=placed_tables,
     )
-    return _finish(out, manifest)
+    return _finish(out, manifest, sign)
 
 
-def _finish(out: _Writer, manifest: Manifest) -> Layout:
+def _finish(out: _Writer, manifest: Manifest, sign: Sign) -> Layout:
     out.punctuation(section_key("manifest"))
-    body = out.section(text(manifest.to_json())[:-1])  # without its closing brace: the locator brings it
+    said = text(manifest.to_json())[:-1]  # without its closing brace: the locator brings it
+    if signature := sign(out.at, said):
+        manifest, said = manifest.model_copy(update={"signature": signature}), said + signature.in_manifest()
+    body = out.section(said)
     out.punctuation(locator_text(body.offset, body.length, body.sha256))
     return Layout(pieces=out.pieces, manifest=manifest, manifest_sha256=body.sha256, size=out.at)
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from include.disaster_recovery.backup_record import Proof
 from include.disaster_recovery.document import Manifest
+from include.disaster_recovery.errors import SignatureRefused
 from include.disaster_recovery.model import Value
 from include.disaster_recovery.recovery_proof import failed, passed
 from include.disaster_recovery.restore_model import Check
@@ -30,8 +31,8 @@ class Phase(Value):
 
     @property
     def seconds(self) -> float:
-        """From its beginning to its end."""
-        return round((self.ended_at - self.started_at).total_seconds(), 3)
+        """From its beginning to its end; none where the clock was set back meanwhile."""
+        return max(0.0, round((self.ended_at - self.started_at).total_seconds(), 3))
 
 
 class Failure(Value):
@@ -136,7 +137,7 @@ def report(
         target=opened.target,
         started_at=opened.started_at,
         finished_at=end,
-        seconds=round((end - opened.started_at).total_seconds(), 3),
+        seconds=max(0.0, round((end - opened.started_at).total_seconds(), 3)),
         phases=joined,
         failure=failure,
         checks=found,
@@ -153,6 +154,8 @@ def excuse(failure: Failure, server: DrillServer | None) -> str | None:
     Args:
         server: what the drill server lacks; None where it could not be asked.
     """
+    if failure.kind == SignatureRefused.__name__:
+        return "whose backup it is cannot be told, so it was not tried"
     if failure.kind not in _ABOUT_THE_DOCUMENT:
         return "the drill server, the bucket or the settings stood in the way, not the backup"
     if failure.kind not in _HANGS_ON_THE_SERVER:

@@ -17,11 +17,13 @@
         ├── StoreRefused          the S3 server denied a request for good
         ├── BackupExists          an object with this key is already there
         ├── DocumentError         a document is truncated, foreign or damaged
-        │   └── NewerDocument     a document that a newer version of this package has written
+        │   ├── NewerDocument     a document that a newer version of this package has written
+        │   └── SignatureRefused  a document that nobody with an accepted key has signed
         ├── VerificationFailed    the stored bytes are not what was written
         ├── RestoreRefused        a restore as asked for is not possible; nothing was touched
         ├── RebuildFailed         the schema could not be rebuilt
-        ├── StagingDiffers        what was staged is not what the manifest says, or is gone
+        ├── StagingDiffers        what was staged is not what the manifest says
+        │   └── StagingLost       what was staged is gone
         ├── RestoreFailed         the target refused the restore; everything was rolled back
         ├── ComparisonFailed      the restored target is not what the backup says
         ├── DrillFailed           a drill ended before its comparison
@@ -130,6 +132,10 @@ class NewerDocument(DocumentError):
     """A document that a newer version of this package has written: nothing is known of its soundness."""
 
 
+class SignatureRefused(DocumentError):
+    """A document that nobody with an accepted signing key has signed, where the settings ask for it: is it ours?"""
+
+
 class VerificationFailed(PermanentError):
     """The stored bytes are not what was written."""
 
@@ -143,7 +149,11 @@ class RebuildFailed(PermanentError):
 
 
 class StagingDiffers(PermanentError):
-    """What was staged is not what the manifest says, or the staging schema is gone; the target is untouched."""
+    """What was staged is not what the manifest says; the target is untouched."""
+
+
+class StagingLost(StagingDiffers):
+    """What was staged is gone: removed by another restore, or lost in a crash of the server. No row was touched."""
 
 
 class RestoreFailed(PermanentError):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from include.disaster_recovery.errors import SettingsError
 
@@ -21,6 +21,7 @@ KEY_PREFIX = r"^([A-Za-z0-9_=-][A-Za-z0-9_=.-]*/)+$"  # no empty, `.` or `..` pa
 UNION_BRANCHES = ("literal['all']", "list[str]")  # how pydantic names those of tables.include inside a path
 
 Compression = Literal["none", "gzip", "zstd"]
+Purpose = Literal["backup", "restore", "verify", "drill", "retention", "watch", "preflight", "page"]
 PositiveInt = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 ConnId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,250}$")]
@@ -31,7 +32,10 @@ class _Section(BaseModel):
 
 
 class S3Settings(_Section):
-    """Where backups are kept. `region` empty means the connection's, else `AWS_REGION`."""
+    """Where backups are kept. `region` empty means the connection's, else `AWS_REGION`.
+
+    `connections` gives a DAG, or the page, an identity of its own: another Airflow connection than `collabhunts_s3`.
+    """
 
     bucket: str = Field(default="collabhunts-backups", pattern=BUCKET_NAME)
     prefix: str = Field(default="backups/", pattern=KEY_PREFIX)
@@ -39,6 +43,7 @@ class S3Settings(_Section):
     region: str | None = None
     sse: Literal["AES256", "aws:kms"] | None = "AES256"
     kms_key_id: str | None = None
+    connections: dict[Purpose, ConnId] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> "S3Settings":
@@ -46,6 +51,27 @@ class S3Settings(_Section):
             raise ValueError(f"kms_key_id is set but sse is {self.sse!r}, not 'aws:kms'")
         if self.prefix.startswith(self.staging_prefix) or self.staging_prefix.startswith(self.prefix):
             raise ValueError(f"prefix {self.prefix!r} and staging_prefix {self.staging_prefix!r} lie inside each other")
+        return self
+
+
+class SigningSettings(_Section):
+    """The Airflow connection whose key signs manifests, further ones whose keys are accepted; null: nothing is signed.
+
+    Documents opened before `unsigned_before` may be unsigned.
+    """
+
+    conn_id: ConnId | None = None
+    accepted_conn_ids: list[ConnId] = []
+    unsigned_before: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SigningSettings":
+        if self.conn_id is None and (self.accepted_conn_ids or self.unsigned_before):
+            raise ValueError("conn_id is null: accepted_conn_ids and unsigned_before mean nothing without it")
+        if len({self.conn_id, *self.accepted_conn_ids}) <= len(self.accepted_conn_ids):
+            raise ValueError(
+                "accepted_conn_ids names a connection twice, or the one of conn_id, which is accepted anyway"
+            )
         return self
 
 
@@ -195,6 +221,7 @@ class Settings(_Section):
 
     s3: S3Settings = S3Settings()
     compression: Compression = "none"
+    signing: SigningSettings = SigningSettings()
     tables: TableSettings = TableSettings()
     extract: ExtractSettings = ExtractSettings()
     postgres: PostgresSettings = PostgresSettings()

@@ -74,6 +74,12 @@ def select_tables(settings: TableSettings, relations: Sequence[Relation]) -> Sel
     return Selection(covered=covered, uncovered=uncovered)
 
 
+def described_schemas(schemas: Sequence[str], tables: Sequence[TableName]) -> list[str]:
+    """The schemas a backup describes: those of the settings, and those of tables beyond them; never Supabase's own."""
+    named = {table.schema_name for table in tables}
+    return [*schemas, *sorted(named - {*schemas, "auth", "storage"})]
+
+
 def _check_names(covered: Sequence[Relation], settings: TableSettings) -> None:
     names = Counter(relation.table.name_in_document for relation in covered)
     if not names:

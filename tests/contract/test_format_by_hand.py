@@ -9,17 +9,22 @@ import secrets
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from include.demo.stack.postgres_server import PostgresServer
+from include.disaster_recovery.backup_key import backup_key
 from include.disaster_recovery.s3.store import Store
+from include.disaster_recovery.settings import Compression
+from include.disaster_recovery.signing import SigningKey
 from tests.support import golden
+from tests.support.documents import build_document
 
 PAGE = Path(__file__).parents[2] / "docs" / "format.md"
-PROGRAMS = ("read_backup.py", "restore_backup.py", "read_table.sh", "restore.sh")
+PROGRAMS = ("check_signature.py", "read_backup.py", "restore_backup.py", "read_table.sh", "restore.sh")
 
 
 @pytest.fixture
@@ -105,6 +110,29 @@ def sequences(target: str, path: Path) -> dict[str, str]:
     query = "select sequencename, last_value from pg_sequences where schemaname = 'public'"
     done = run(Path("/"), "psql", "-XAt", "--dbname", target, "--command", query, path=path)
     return dict(line.split("|") for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_a_signature_is_checked_by_hand(
+    programs: Path, monkeypatch: pytest.MonkeyPatch, compression: Compression
+) -> None:
+    key = SigningKey(key_id="2026-11", secret=secrets.token_urlsafe(32).encode())
+    name = backup_key("", datetime(2026, 11, 23, tzinfo=timezone.utc), compression)
+    built = build_document(compression=compression, sign=lambda offset, body: key.sign(f"backups/{name}", offset, body))
+    (programs / name).write_bytes(built.data)
+    (programs / f"other-{name}").write_bytes(built.data)
+    (programs / f"unsigned-{name}").write_bytes(build_document(compression=compression).data)
+    monkeypatch.setenv("SECRET", key.secret.decode())
+
+    def said(file: str) -> str:
+        command = [sys.executable, "check_signature.py", file]
+        return subprocess.run(command, cwd=programs, capture_output=True, text=True, check=False).stderr
+
+    assert said(name) == ""
+    assert said(f"other-{name}") == "the signature with key 2026-11 does not hold\n"
+    assert said(f"unsigned-{name}") == "not signed\n"
+    monkeypatch.setenv("SECRET", "another secret of thirty-two bytes")
+    assert said(name) == "the signature with key 2026-11 does not hold\n"
 
 
 def test_damaged_document_is_refused_by_the_page_s_reader(programs: Path) -> None:

@@ -19,6 +19,7 @@ DAG_FILES = {
     "collabhunts_verify.py": "collabhunts_verify",
     "collabhunts_watch.py": "collabhunts_watch",
     "collabhunts_retention.py": "collabhunts_retention",
+    "collabhunts_preflight.py": "collabhunts_preflight",
 }
 # Imports the file with every way to the outside world closed: sockets, child processes, and the settings file.
 IMPORT_WITHOUT_IO = """

@@ -21,6 +21,7 @@ from tests.support.restore_rig import RestoreRig
 from tests.support.rig import Rig
 
 NAMES = [f"collabhunts-backup-2025-12-{day:02d}T00-00-00-000Z.json" for day in range(1, 9)]
+NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 
 
 @contextmanager
@@ -43,13 +44,15 @@ def bucket(tables: Rig) -> RestoreRig:
 
 def test_key_file_name_and_latest_mean_an_object(bucket: RestoreRig):
     for wanted in (NAMES[7], f"backups/{NAMES[7]}", "latest", f"  {NAMES[7]}\n", " latest "):
-        assert find_backup(bucket.store, bucket.settings, wanted).key == f"backups/{NAMES[7]}"
+        assert find_backup(bucket.store, bucket.settings, wanted, now=NOW).key == f"backups/{NAMES[7]}"
 
 
 def test_latest_is_the_newest_by_the_moment_in_its_name(bucket: RestoreRig):
     bucket.store.put("backups/collabhunts-backup-2026-02-01T00-00-00-000Z.json.zst", b"newest by name")
     bucket.store.put(f"backups/{NAMES[0]}", b"newest by its time in the bucket")
-    assert find_backup(bucket.store, bucket.settings, "latest").key.endswith("2026-02-01T00-00-00-000Z.json.zst")
+    assert find_backup(bucket.store, bucket.settings, "latest", now=NOW).key.endswith(
+        "2026-02-01T00-00-00-000Z.json.zst"
+    )
 
 
 def tag(rig: RestoreRig, at: int, state: Literal["valid", "invalid"], finding: str = "") -> None:
@@ -58,7 +61,7 @@ def tag(rig: RestoreRig, at: int, state: Literal["valid", "invalid"], finding: s
 
 
 def latest(rig: RestoreRig) -> str:
-    return find_backup(rig.store, rig.settings, "latest").key.removeprefix("backups/")
+    return find_backup(rig.store, rig.settings, "latest", now=NOW).key.removeprefix("backups/")
 
 
 def test_latest_is_the_newest_that_was_found_valid(bucket: RestoreRig, caplog: pytest.LogCaptureFixture):
@@ -69,6 +72,17 @@ def test_latest_is_the_newest_that_was_found_valid(bucket: RestoreRig, caplog: p
     assert f"the newer backups/{NAMES[7]} is passed over, it is invalid: table messages_ fragment 1 of 2" in caplog.text
     assert f"the newer backups/{NAMES[6]} is passed over, it was never verified" in caplog.text
     assert NAMES[4] not in caplog.text
+
+
+def test_latest_is_not_a_backup_that_a_wrong_clock_dated_in_the_future(
+    bucket: RestoreRig, caplog: pytest.LogCaptureFixture
+):
+    future = "collabhunts-backup-2031-01-01T00-00-00-000Z.json"
+    bucket.store.put(f"backups/{future}", b"{}")
+    assert latest(bucket) == NAMES[7]
+    assert f"backups/{future} is dated in the future, it counts as the oldest backup" in caplog.text
+    bucket.store.delete([f"backups/{name}" for name in NAMES])
+    assert latest(bucket) == future
 
 
 def test_latest_is_the_newest_not_invalid_where_none_was_found_valid(
@@ -86,7 +100,7 @@ def test_latest_of_nothing_but_invalid_backups_is_refused_and_a_key_is_not(bucke
     with no_side_effect(bucket), pytest.raises(RestoreRefused, match="none of the 8 backups below s3://") as caught:
         bucket.plan(backup_key="latest")
     assert "run collabhunts_verify with depth full" in caught.value.hint
-    assert find_backup(bucket.store, bucket.settings, NAMES[7]).key == f"backups/{NAMES[7]}"
+    assert find_backup(bucket.store, bucket.settings, NAMES[7], now=NOW).key == f"backups/{NAMES[7]}"
 
 
 def test_latest_without_the_right_to_read_tags_is_the_newest(

@@ -370,7 +370,7 @@ def test_many_leases_and_pins_are_all_seen_without_a_request_for_each_lease(rete
 def test_latest_asks_for_the_tags_of_one_backup_and_records_once_for_each(retention: RetentionRig):
     plant(retention.store, PREFIX, 60, now=NOW)
     with counted(retention.store) as seen:
-        find_backup(retention.store, retention.settings, "latest")
+        find_backup(retention.store, retention.settings, "latest", now=NOW)
     assert len(seen) <= 3
     with counted(retention.store) as seen:
         list_records(retention.store, PREFIX, NOW)

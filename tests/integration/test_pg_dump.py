@@ -76,6 +76,8 @@ def test_absent_pg_dump_is_refused():
         ('pg_dump: error: query failed: ERROR:  snapshot "00000005-00000004-1" does not exist', SnapshotLost),
         ("pg_dump: error: query failed: ERROR:  canceling statement due to lock timeout", TableLocked),
         ('pg_dump: error: connection to server at "::1", port 1 failed: Connection refused', DatabaseUnavailable),
+        ("pg_dump: error: query failed: SSL SYSCALL error: EOF detected", DatabaseUnavailable),
+        ("pg_dump: error: query failed: could not receive data from server: Connection reset", DatabaseUnavailable),
         ("pg_dump: error: query failed: ERROR:  permission denied for schema secret", DescriptionFailed),
         ("", DescriptionFailed),
     ],

@@ -18,7 +18,7 @@ from include.disaster_recovery.assembly import inline, plan_parts
 from include.disaster_recovery.errors import StoreRefused, StoreUnavailable
 from include.disaster_recovery.history import catalog
 from include.disaster_recovery.s3.store import Store
-from tests.support.faulty_wire import FaultyWire, slow_down
+from tests.support.faulty_wire import FaultyWire, lose_answer, once, slow_down
 from tests.support.multipart import compose_plainly
 from tests.support.rig import Rig
 
@@ -46,6 +46,13 @@ def test_reader_is_refused_with_the_action_and_what_to_grant(
     with pytest.raises(StoreRefused, match=f"^{action} s3://{s3_server.bucket}/.* failed: AccessDenied") as caught:
         request_of(store)
     assert caught.value.hint.startswith("grant the connection's key")
+
+
+def test_probe_whose_answer_is_lost_leaves_no_upload(store: Store, wire: FaultyWire):
+    wire.after = once("Create", lose_answer)
+    replace(store, client=wire.client()).probe_upload("backups/preflight-0")
+    assert wire.count("Create") == 2
+    assert store.uploads("") == []
 
 
 def test_missing_bucket_is_refused_with_a_hint(s3_server: S3Server):

@@ -21,6 +21,7 @@ from include.disaster_recovery.document import (
     Layout,
     Locator,
     Manifest,
+    Sign,
     closing_text,
     key_text,
     lay_out,
@@ -74,6 +75,7 @@ def build_document(
     *,
     schema: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    sign: Sign = lambda _offset, _body: None,
 ) -> Built:
     """The document that holds these rows."""
     objects: dict[str, bytes] = {}
@@ -95,6 +97,7 @@ def build_document(
         compression=compression,
         frame=partial(frame, compression=compression),
         stored_frame=partial(stored_frame, compression=compression),
+        sign=sign,
     )
     data = b"".join(objects[piece.key] if piece.key else piece.data or b"" for piece in layout.pieces)
     fragments = [fragment for parts in staged.values() for fragment in parts]

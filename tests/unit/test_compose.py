@@ -94,6 +94,47 @@ def test_the_worker_gets_a_warm_shutdown(services: dict[str, dict[str, Any]]):
     assert services["airflow-worker"]["environment"]["DUMB_INIT_SETSID"] == "0"
 
 
+def test_any_number_of_workers_fits_beside_each_other(services: dict[str, dict[str, Any]]):
+    """`--scale airflow-worker=2`: a name or a published port could be had by one only."""
+    assert {"container_name", "hostname", "ports", "deploy"} & set(services["airflow-worker"]) == set()
+    (ping,) = [part for part in services["airflow-worker"]["healthcheck"]["test"] if "inspect ping" in part]
+    assert ping.strip().endswith('-d "celery@$${HOSTNAME}"')
+
+
+def test_the_pool_that_backups_run_in_is_made_before_anything_starts(services: dict[str, dict[str, Any]]):
+    pool = services["airflow-init"]["environment"]["DISASTER_RECOVERY_SOURCE_POOL"]
+    command = services["airflow-init"]["command"]
+    assert command[:3] == ["pools", "set", pool]
+    assert command[3] == "${SOURCE_POOL_SLOTS:-8}"
+    for name in AIRFLOW - {"airflow-init"}:
+        assert services[name]["depends_on"]["airflow-init"]["condition"] == "service_completed_successfully"
+
+
+def test_no_task_is_queued_again_while_it_is_at_work(services: dict[str, dict[str, Any]]):
+    """Redis gives a task to another worker after the visibility timeout, beside the one that is at it."""
+    name = "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"
+    dags = "\n".join(path.read_text() for path in (ROOT / "dags").glob("*.py"))
+    hours = [int(found) for found in re.findall(r"execution_timeout=timedelta\(hours=(\d+)\)", dags)]
+    assert max(hours) * 3600 < int(services["airflow-worker"]["environment"][name])
+
+
+def test_the_values_for_the_helm_chart_say_what_compose_says(services: dict[str, dict[str, Any]]):
+    page = (ROOT / "docs" / "deploying-kubernetes.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    values, environment = yaml.safe_load(block), services["airflow-worker"]["environment"]
+    base = re.search(r"^FROM apache/airflow:slim-([\d.]+)-", DOCKERFILE, re.MULTILINE)
+    assert base is not None
+    assert (values["airflowVersion"], values["executor"]) == (base[1], environment["AIRFLOW__CORE__EXECUTOR"])
+    given = {entry["name"]: entry["value"] for entry in values["env"]}
+    for name in ("PYTHONPATH", "DISASTER_RECOVERY_SOURCE_POOL"):
+        assert given[name] == environment[name]
+    connections = {name for name, value in environment.items() if name.startswith("AIRFLOW_CONN_") and value}
+    assert {entry["envName"] for entry in values["secret"]} == connections
+    timeout = values["config"]["celery_broker_transport_options"]["visibility_timeout"]
+    assert str(timeout) == environment["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"]
+    assert given["DISASTER_RECOVERY_SOURCE_POOL"] in page.partition("airflow pools set")[2].splitlines()[0]
+
+
 def test_the_demo_seed_knows_no_real_connection(services: dict[str, dict[str, Any]]):
     environment = services["demo-seed"]["environment"]
     assert environment["PGHOST"] == "demo-source"
@@ -182,7 +223,7 @@ def test_pg_dump_in_the_image_is_not_older_than_any_server(services: dict[str, d
 
 def test_the_image_installs_by_hash_and_carries_the_code():
     assert re.search(r"pip install .*--require-hashes", DOCKERFILE)
-    for folder in ("dags", "plugins", "include"):
+    for folder in ("dags", "plugins", "include", "config"):
         assert re.search(rf"^COPY .*{folder} /opt/airflow/{folder}$", DOCKERFILE, re.MULTILINE)
     assert re.search(r"^ENV PYTHONPATH=/opt/airflow$", DOCKERFILE, re.MULTILINE)
     assert re.findall(r"^USER (\w+)$", DOCKERFILE, re.MULTILINE)[-1] == "airflow"

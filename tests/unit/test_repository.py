@@ -60,7 +60,7 @@ def test_make_alone_shows_every_target():
     assert re.findall(r"^  make (\S+) ", result.stdout, re.MULTILINE) == targets
 
 
-@pytest.mark.parametrize("target", ["demo", "up", "test", "check", "fix", "lock"])
+@pytest.mark.parametrize("target", ["demo", "up", "test", "check", "audit", "fix", "lock"])
 def test_make_target_bootstraps_by_itself(target: str):
     assert re.search(rf"^{target}: bootstrap\b", MAKEFILE, re.MULTILINE)
 

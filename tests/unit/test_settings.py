@@ -104,6 +104,7 @@ WRONG: list[tuple[str, Any]] = [
     ("s3.region", 5),
     ("s3.sse", "AES-256"),
     ("s3.kms_key_id", 7),
+    ("s3.connections.retention", "no id of a connection"),
     ("compression", "lz4"),
     ("compression", None),
     ("tables.include", "profiles"),
@@ -143,6 +144,11 @@ def nested(path: str, value: Any) -> dict[str, Any]:
 def test_a_wrong_value_is_named_by_its_path(file: Path, path: str, value: Any):
     fact = refused(file, nested(path, value))
     assert f" wrong value(s): {path}: " in fact or f"; {path}: " in fact
+
+
+def test_a_connection_for_a_purpose_that_there_is_not_is_refused(file: Path):
+    fact = refused(file, {"s3": {"connections": {"backups": "collabhunts_s3_backup"}}})
+    assert "s3.connections.backups.[key]: Input should be 'backup', 'restore', 'verify'" in fact
 
 
 def test_every_wrong_value_is_named_at_once(file: Path):

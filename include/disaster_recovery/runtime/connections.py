@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from functools import cache
+from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import BaseHook
@@ -14,11 +15,13 @@ from include.disaster_recovery.errors import DatabaseUnavailable, SettingsError
 from include.disaster_recovery.postgres.identity import database_identity
 from include.disaster_recovery.postgres.session import Connection, connect
 from include.disaster_recovery.s3.store import Encryption, Store
-from include.disaster_recovery.settings import Settings, load_settings
+from include.disaster_recovery.settings import Purpose, Settings, load_settings
+from include.disaster_recovery.signing import Keyring, SigningKey, signing_key
 
 log = logging.getLogger(__name__)
 
 SOURCE, STORE, DRILL = "collabhunts_db", "collabhunts_s3", "collabhunts_drill_db"
+DAG_PREFIX, RUNNING_DAG = "collabhunts_", "AIRFLOW_CTX_DAG_ID"  # which Airflow sets in the process of a task
 POSTGRES_TYPES = {"postgres", "postgresql"}
 LIBPQ_EXTRA = {
     "sslmode",
@@ -169,19 +172,52 @@ def region_of(conn_id: str, wanted: str | None) -> str | None:
     return wanted or _connection(conn_id).extra_dejson.get("region_name") or os.environ.get("AWS_REGION")
 
 
-def store(config: Config = AWS_CONFIG) -> Store:
+def store_connection(purpose: Purpose | None = None) -> str:
+    """The Airflow connection for the bucket: what the settings name for this purpose, else `collabhunts_s3`.
+
+    The purpose is that of the running DAG unless given. Callbacks that the dag-processor runs have none.
+    """
+    asked: Any = purpose or os.environ.get(RUNNING_DAG, "").removeprefix(DAG_PREFIX)
+    return settings().s3.connections.get(asked, STORE)
+
+
+def store(config: Config = AWS_CONFIG, purpose: Purpose | None = None) -> Store:
     """The bucket of the settings.
+
+    Args:
+        config: how patient the client is.
+        purpose: whose identity is used; by default that of the running DAG.
 
     Raises:
         SettingsError: the Airflow connection is missing.
     """
-    wanted = settings().s3
-    hook = _AllowedExtraHook(aws_conn_id=STORE, region_name=region_of(STORE, wanted.region), config=config)
+    wanted, chosen = settings().s3, store_connection(purpose)
+    hook = _AllowedExtraHook(aws_conn_id=chosen, region_name=region_of(chosen, wanted.region), config=config)
     return Store(
         client=hook.get_conn(),
         bucket=wanted.bucket,
         encryption=Encryption(algorithm=wanted.sse, kms_key_id=wanted.kms_key_id),
+        keyring=cache(keyring),
     )
+
+
+def keyring() -> Keyring:
+    """The signing keys of the settings.
+
+    Raises:
+        SettingsError: an Airflow connection is missing, or holds no signing key.
+    """
+    wanted = settings().signing
+    return Keyring(
+        signer=_signing_key(wanted.conn_id) if wanted.conn_id else None,
+        accepted=tuple(_signing_key(each) for each in wanted.accepted_conn_ids),
+        unsigned_before=wanted.unsigned_before,
+    )
+
+
+def _signing_key(conn_id: str) -> SigningKey:
+    connection = _connection(conn_id)
+    return signing_key(conn_id, connection.login, connection.password)
 
 
 def _connection(conn_id: str) -> AirflowConnection:

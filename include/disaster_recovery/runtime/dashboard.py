@@ -42,7 +42,7 @@ def _store() -> Store:
 
 @lru_cache(maxsize=1)
 def _store_of(_period: int) -> Store:
-    return store(IMPATIENT)
+    return store(IMPATIENT, "page")
 
 
 def _source() -> Connection:

@@ -1,5 +1,6 @@
 """What the DAG files share. They are parsed again and again: nothing here may load a client library or read a file."""
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -19,6 +20,9 @@ from include.disaster_recovery.errors import PermanentError
 
 BACKUPS = Asset(name="collabhunts_backups", uri="s3://collabhunts-backups/backups/", group="disaster-recovery")
 TAGS = ["collabhunts", "disaster-recovery"]
+# The Airflow pool of the backup's tasks: its slots bound the sessions on the source database. It must exist, else no
+# task starts; Airflow's own pool always does, and there the DAG's limits alone bound them.
+SOURCE_POOL = os.environ.get("DISASTER_RECOVERY_SOURCE_POOL") or "default_pool"
 # One line that is no path out of the bucket's prefix: no `..`, no `/` in front, no control character.
 BACKUP_KEY = r"^(?!/)(?!.*\.\.)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,1024}$(?!\n)"
 # `messages`, or `messages [2/4]`; from the arguments, so that it shows while the task runs.

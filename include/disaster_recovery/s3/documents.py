@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from itertools import pairwise
@@ -41,20 +41,46 @@ def read_manifest(store: Store, key: str, size: int) -> tuple[Manifest, str]:
     Raises:
         DocumentError: the document is truncated, foreign, damaged or contradicts itself.
         NewerDocument: it is of a newer version.
+        SignatureRefused: it is not signed as the store's keyring asks.
         StoreRefused, StoreUnavailable: a request failed.
     """
     compression = compression_of(key)
     tail = min(size, len(stored_frame(b" " * LOCATOR_SIZE, compression)))
     with _reading(f"{key} cannot be read from its end"):
-        locator = parse_locator(expand(store.read(key, size - tail, tail), compression))
+        locator = _locator(store.read(key, size - tail, tail), compression)
         if (end := locator.manifest_offset + locator.manifest_length) != size - tail:
-            raise ValueError(f"the manifest should end at {size - tail}, where the locator is, not at {end}")
+            wrong = (
+                f"{end - size + tail} bytes are missing" if end > size - tail else f"{size - tail - end} are too many"
+            )
+            raise ValueError(f"the manifest should end at {size - tail}, where the locator is, not at {end}: {wrong}")
         stored = _read(store, key, locator.manifest_offset, locator.manifest_length)
         manifest = parse_manifest(stored, locator, partial(_expanded, compression=compression))
         _check_places(manifest, locator)
         for name, table in manifest.tables.items():
             _check_table(name, table, manifest.compression)
+    store.keyring().require_signed(
+        key, manifest.signature, locator.manifest_offset, lambda: _expanded(stored, compression)
+    )
     return manifest, locator.manifest_sha256
+
+
+def read_displaced(store: Store, key: str, size: int) -> Manifest | None:
+    """The manifest of a document in which bytes are missing or too many before it; None where there is none.
+
+    It still stands before the locator, and hashes to what that says; its ranges are those that were written.
+
+    Raises:
+        StoreRefused, StoreUnavailable: a request failed.
+    """
+    compression = compression_of(key)
+    tail = min(size, len(stored_frame(b" " * LOCATOR_SIZE, compression)))
+    with suppress(DocumentError, ValueError, RecursionError):
+        locator = _locator(store.read(key, size - tail, tail), compression)
+        start = size - tail - locator.manifest_length
+        if start >= 0 and start != locator.manifest_offset:
+            stored = _read(store, key, start, locator.manifest_length)
+            return parse_manifest(stored, locator, partial(_expanded, compression=compression))
+    return None
 
 
 def read_section(store: Store, key: str, manifest: Manifest, name: str) -> dict[str, Any]:
@@ -86,6 +112,15 @@ def _reading(what: str) -> Iterator[None]:
         raise type(error)(f"{what}: {error.fact}", hint=error.hint) from None
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"{what}: {error}", hint="choose another backup key") from None
+
+
+def _locator(stored: bytes, compression: Compression) -> Locator:
+    """The locator in the last bytes; a document that was cut inside a frame has none either."""
+    try:
+        plain = expand(stored, compression)
+    except ValueError:
+        plain = b""
+    return parse_locator(plain)
 
 
 def _read(store: Store, key: str, offset: int, length: int) -> bytes:

@@ -22,6 +22,10 @@ _HINTS = {
     "403": _DENIED,
     "InvalidAccessKeyId": "mend login and password of the Airflow connection collabhunts_s3",
     "SignatureDoesNotMatch": "mend login and password of the Airflow connection collabhunts_s3",
+    "ExpiredToken": "renew the session token of the Airflow connection collabhunts_s3, or give it a role_arn",
+    "InvalidToken": "renew the session token of the Airflow connection collabhunts_s3, or give it a role_arn",
+    "400": "S3 gives no reason to a HEAD: look for an expired session token, and for a clock that is wrong",
+    "RequestTimeTooSkewed": "set the clock of the Airflow worker: S3 takes no request that is 15 minutes off",
     "NoSuchKey": "the object is gone; list the backups, or trigger a new one",
     "404": "check bucket and key",
 }

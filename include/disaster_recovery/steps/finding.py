@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from difflib import SequenceMatcher
 from itertools import takewhile
 
-from include.disaster_recovery.backup_key import is_backup_key
+from include.disaster_recovery.backup_key import is_backup_key, opened_at
 from include.disaster_recovery.backup_record import Verification, verification_of
 from include.disaster_recovery.errors import RestoreRefused, StoreRefused
+from include.disaster_recovery.retention import is_future
 from include.disaster_recovery.s3.records import backup_sizes
 from include.disaster_recovery.s3.store import Store, StoredObject
 from include.disaster_recovery.s3.tags import read_tags
@@ -20,12 +22,13 @@ NEAREST = 5
 SHOWN = 200  # characters of a wrong key: as much as a bucket's longest prefix and a name
 
 
-def find_backup(store: Store, settings: Settings, wanted: str) -> StoredObject:
+def find_backup(store: Store, settings: Settings, wanted: str, *, now: datetime) -> StoredObject:
     """The object a backup key, a bare file name or `latest` means.
 
     `latest` is the newest, by the moment in its name, that was found valid when it was last verified, as its tags say;
-    where none has a verdict, the newest that is not invalid. History rows do not count: the bucket is enough. A key
-    that is given is taken whatever its tags say: the document proves itself while it is loaded.
+    where none has a verdict, the newest that is not invalid. One dated in the future counts as the oldest: a wrong
+    clock dated it, and it would be the newest until then. History rows do not count: the bucket is enough. A key that
+    is given is taken whatever its tags say: the document proves itself while it is loaded.
 
     Raises:
         RestoreRefused: the key lies outside the prefix, is none of ours, or there is no such backup.
@@ -34,7 +37,7 @@ def find_backup(store: Store, settings: Settings, wanted: str) -> StoredObject:
     prefix = settings.s3.prefix
     wanted = wanted.strip()
     if wanted == LATEST:
-        return _latest(store, prefix)
+        return _latest(store, prefix, now)
     key = named_key(store, prefix, wanted)
     found = store.head(key)
     if found is None:
@@ -79,8 +82,8 @@ def no_backups(store: Store, prefix: str) -> RestoreRefused:
     )
 
 
-def _latest(store: Store, prefix: str) -> StoredObject:
-    keys = backup_keys(store, prefix)
+def _latest(store: Store, prefix: str, now: datetime) -> StoredObject:
+    keys = _future_first(backup_keys(store, prefix), prefix, now)
     passed: list[tuple[str, Verification | None]] = []
     for key, verdict in _verdicts(store, keys):
         if verdict is not None and verdict.state == "valid" and (found := store.head(key)):
@@ -98,6 +101,14 @@ def _latest(store: Store, prefix: str) -> StoredObject:
             hint="run collabhunts_verify with depth full; a key that is given is taken whatever was found of it",
         )
     raise no_backups(store, prefix)
+
+
+def _future_first(keys: Sequence[str], prefix: str, now: datetime) -> list[str]:
+    """The keys in their order, but those dated in the future before all others."""
+    future = [key for key in keys if is_future(opened_at(prefix, key), now)]
+    for key in future:
+        log.warning("%s is dated in the future, it counts as the oldest backup: check the clock of the worker", key)
+    return [*future, *(key for key in keys if key not in future)]
 
 
 def _verdicts(store: Store, keys: Sequence[str]) -> Iterator[tuple[str, Verification | None]]:

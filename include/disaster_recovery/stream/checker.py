@@ -103,8 +103,10 @@ class _Pass:
         self.at = 0
 
     def run(self) -> None:
+        behind = ""
         for place in places(self.manifest):
-            self._punctuation(place.punctuation, f"before {place.label}")
+            self._punctuation(place.punctuation, f"before {place.label}{behind}")
+            behind = f" (behind {place.label})"
             if place.entry is None:
                 self._manifest(place)
             else:
@@ -126,7 +128,7 @@ class _Pass:
 
     def _value(self, place: Place) -> None:
         entry = place.entry
-        assert entry is not None  # noqa: S101
+        assert entry is not None  # noqa: S101 # nosec B101
         if entry.offset != self.at:
             raise _Unreadable(f"{place.label}: the manifest says byte {entry.offset}, it must begin at {self.at}")
         if self._range(place, entry.length) != entry.sha256:

@@ -34,8 +34,11 @@ select pg_catalog.json_build_object(
     'acts_on_update', k.confupdtype in ('c', 'n', 'd'),
     'is_owned', pg_catalog.pg_has_role(c.relowner, 'USAGE'),
     'can_read', not exists (
-        select from pg_catalog.unnest(array[c.oid, pc.oid]) as r
-        where not pg_catalog.has_table_privilege(r, 'SELECT') or pg_catalog.row_security_active(r)
+        select c.oid, pg_catalog.unnest(k.conkey) union all select pc.oid, pg_catalog.unnest(k.confkey)
+        except
+        select a.attrelid, a.attnum from pg_catalog.pg_attribute as a
+        where a.attrelid in (c.oid, pc.oid) and pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+            and not pg_catalog.row_security_active(a.attrelid)
     ),
     'can_add', pg_catalog.has_any_column_privilege(pc.oid, 'REFERENCES'),
     'can_lock', pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE'),

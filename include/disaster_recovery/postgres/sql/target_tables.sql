@@ -16,6 +16,17 @@ select n.nspname, c.relname, pg_catalog.json_build_object(
     'missing_rights', array(
         select r from pg_catalog.unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) as r
         where not pg_catalog.has_table_privilege(c.oid, r)
+        union all
+        select 'USAGE on schema ' || pg_catalog.quote_ident(n.nspname)
+        where not pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+        union all -- setval(), for the sequences that its columns own
+        select 'UPDATE and SELECT on sequence ' || pg_catalog.quote_ident(s.relname)
+        from pg_catalog.pg_depend as d
+        join pg_catalog.pg_class as s on s.oid = d.objid and s.relkind = 'S'
+        where d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+            and d.refobjid = c.oid and d.refobjsubid > 0 and d.deptype in ('a', 'i')
+            and not case when s.relkind = 'S' then pg_catalog.has_sequence_privilege(s.oid, 'UPDATE')
+                and pg_catalog.has_sequence_privilege(s.oid, 'SELECT, USAGE') end
     ),
     'columns', (
         select coalesce(json_agg(pg_catalog.json_build_object(

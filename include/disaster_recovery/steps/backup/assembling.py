@@ -48,6 +48,7 @@ def assemble(
         compression=settings.compression,
         frame=partial(frame, compression=settings.compression),
         stored_frame=partial(stored_frame, compression=settings.compression),
+        sign=partial(store.keyring().sign, run.key),
     )
     parts = plan_parts(layout.pieces)
     _agree(store, run, layout)
@@ -68,6 +69,7 @@ def assemble(
         table_bytes={name: sum(each.length for each in t.fragments) for name, t in layout.manifest.tables.items()},
         parts_copied=len(copied),
         parts_uploaded=len(parts) - len(copied),
+        bytes_uploaded=layout.size - sum(part.size for part in copied),
     )
 
 

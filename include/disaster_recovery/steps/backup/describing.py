@@ -18,6 +18,7 @@ from include.disaster_recovery.schema_drift import section_counts
 from include.disaster_recovery.settings import Settings
 from include.disaster_recovery.stream.codec import frame
 from include.disaster_recovery.supabase.edge_functions import describe_edge_functions as read_edge_functions
+from include.disaster_recovery.table_selection import described_schemas
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +66,7 @@ def describe_edge_functions(store: Store, settings: Settings, run: BackupRun) ->
 
 def covered_schemas(settings: Settings, snapshot: Snapshot) -> list[str]:
     """The schemas described: those of the settings, and those of tables named beyond them; never Supabase's auth."""
-    named = {table.schema_name for table in snapshot.tables}
-    return [*settings.tables.schemas, *sorted(named - set(settings.tables.schemas) - {"auth", "storage"})]
+    return described_schemas(settings.tables.schemas, snapshot.tables)
 
 
 def _stage(

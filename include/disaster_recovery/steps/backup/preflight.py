@@ -12,13 +12,14 @@ from include.disaster_recovery.errors import DisasterRecoveryError, PreflightFai
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.errors import translated
 from include.disaster_recovery.postgres.pg_dump import find_pg_dump
+from include.disaster_recovery.postgres.rights import require_rights
 from include.disaster_recovery.postgres.row_json import columns
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
 from include.disaster_recovery.postgres.source import relations
 from include.disaster_recovery.s3.store import Store
 from include.disaster_recovery.settings import Settings
-from include.disaster_recovery.table_selection import Relation, Selection, select_tables
+from include.disaster_recovery.table_selection import Relation, Selection, described_schemas, select_tables
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +119,9 @@ def _check_database(report: Report, connection: Connection, settings: Settings) 
             continue
         with report.check(f"table {table.table.name_in_document} is readable"):
             check_readable(connection, table.table, lock_timeout_seconds=settings.extract.lock_timeout_seconds)
+    covered = [table.table for table in selection.covered]
+    with report.check("rights of the backup role"):
+        require_rights(connection, described_schemas(settings.tables.schemas, covered), covered)
     return [table.table.name_in_document for table in selection.uncovered]
 
 
@@ -178,6 +182,8 @@ def check_readable(connection: Connection, table: TableName, *, lock_timeout_sec
 
 
 def _check_bucket(report: Report, store: Store, settings: Settings) -> None:
+    with report.check("signing keys"):
+        store.keyring()
     store.keys(settings.s3.staging_prefix + "preflight/")
     with report.check(f"bucket {store.bucket} is writable below {settings.s3.staging_prefix}"):
         probe_bucket(store, settings.s3.staging_prefix + "preflight/")

@@ -31,7 +31,7 @@ def record_backup(
     warnings = [*verdict.warnings, *(warning for section in sections for warning in section.warnings)]
     values = {
         "file_size": document.size,
-        "execution_time_ms": min(2**31 - 1, round((now - run.created_at).total_seconds() * 1000)),
+        "execution_time_ms": _milliseconds(run.created_at, now),
         "tables": list(document.row_counts),
         "migration_count": counts.get("migrations", 0),
         "function_count": counts.get("functions", 0),
@@ -57,3 +57,8 @@ def record_backup(
         "tables": verdict.tables,
         "backup_id": run.backup_id,
     }
+
+
+def _milliseconds(began: datetime, ended: datetime) -> int:
+    """What the column holds; nothing where the clock was set back meanwhile."""
+    return min(2**31 - 1, max(0, round((ended - began).total_seconds() * 1000)))

@@ -1,9 +1,10 @@
 """Open a drill: is it due, tidy up behind crashed ones, make the scratch database, plan the restore into it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from include.disaster_recovery.drill_guard import held_back
 from include.disaster_recovery.drill_model import OpenedDrill
@@ -40,7 +41,7 @@ def choose_backup(store: Store, settings: Settings, wanted: str, *, by_hand: boo
         RestoreRefused: there is no such backup.
         StoreRefused, StoreUnavailable: a request failed.
     """
-    found = find_backup(store, settings, wanted)
+    found = find_backup(store, settings, wanted, now=now)
     reason = held_back(
         by_hand=by_hand,
         every=settings.drill.every,
@@ -76,14 +77,20 @@ def open_scratch(
         RestoreFailed, DatabaseUnavailable, StoreRefused, StoreUnavailable: a request failed.
     """
     manifest, _ = read_manifest(store, drill.key, drill.size)
-    scratch.require_rights(
-        connection, conn_id, list(read_section(store, drill.key, manifest, "schema").get("roles", {}))
-    )
+    schema = read_section(store, drill.key, manifest, "schema")
+    scratch.require_rights(connection, conn_id, list(schema.get("roles", {})), hidden=_hides_rows(schema))
     with scratch.locked(connection):
         remove_orphans(connection, store, settings.s3.prefix, drill.run_id, is_active)
         scratch.create(connection, drill.database, drill.run_id, drill.key)
     log.info("created scratch database %s", drill.database)
     return manifest.sections["schema"].length
+
+
+def _hides_rows(schema: Mapping[str, Any]) -> bool:
+    """Whether a table has row-level security that holds for its owner, too: then the drill's role must bypass it."""
+    tables = schema.get("tables")
+    flags = [each.get("rls") for each in tables.values() if isinstance(each, dict)] if isinstance(tables, dict) else []
+    return any(isinstance(each, dict) and each.get("forced") for each in flags)
 
 
 def plan_drill(

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from include.disaster_recovery.document import Manifest
-from include.disaster_recovery.errors import DocumentError, NewerDocument
+from include.disaster_recovery.errors import DocumentError, NewerDocument, SignatureRefused
 from include.disaster_recovery.model import Depth, Verdict
-from include.disaster_recovery.s3.documents import IN_METADATA, read_manifest, read_section
+from include.disaster_recovery.s3.documents import IN_METADATA, read_displaced, read_manifest, read_section
 from include.disaster_recovery.s3.store import Store, StoredObject
 from include.disaster_recovery.stream.checker import observe
 from include.disaster_recovery.verification import (
@@ -51,6 +51,7 @@ def examine(store: Store, stored: StoredObject, known: Known, depth: Depth, *, n
 
     Raises:
         NewerDocument: a newer version of this package has written it: whether it is sound cannot be told.
+        SignatureRefused: it is not signed as the store's keyring asks: whether it is ours cannot be told.
         StoreRefused, StoreUnavailable: a request failed.
     """
     reading = _read(store, stored, known, depth)
@@ -87,10 +88,10 @@ def _read(store: Store, stored: StoredObject, known: Known, depth: Depth) -> _Re
     found = _Reading(checksum=kept)
     try:
         _read_document(found, store, stored, known, depth)
-    except NewerDocument:
+    except (NewerDocument, SignatureRefused):
         raise
     except DocumentError as error:
-        found.findings.append(_about_document(stored.key, error))
+        found.findings.append(_about_document(stored.key, error) + (_where(store, stored) if depth == "full" else ""))
     found.findings += check_record(known, size=stored.size, checksum=found.checksum, sse=stored.sse)
     if kept != found.checksum and kept is not None:
         found.findings.append(f"the checksum of the bytes is {found.checksum}, the server keeps {kept}")
@@ -101,6 +102,7 @@ def _read(store: Store, stored: StoredObject, known: Known, depth: Depth) -> _Re
 
 def _read_document(found: _Reading, store: Store, stored: StoredObject, known: Known, depth: Depth) -> None:
     manifest, manifest_sha256 = read_manifest(store, stored.key, stored.size)
+    log.info("%s is %s", stored.key, store.keyring().standing(manifest.signature))
     found.manifest, found.rows = manifest, sum(table.row_count for table in manifest.tables.values())
     if depth == "full":
         _read_all(found, manifest, store, stored)
@@ -129,6 +131,15 @@ def _read_all(found: _Reading, manifest: Manifest, store: Store, stored: StoredO
     ]
     found.rows = sum(seen.rows.values())
     found.checksum = f"crc64nvme:{base64.b64encode(seen.crc64nvme.to_bytes(8, 'big')).decode()}"  # as S3 writes it
+
+
+def _where(store: Store, stored: StoredObject) -> str:
+    """Where bytes are missing or too many: only the first place that differs tells, all behind it do too."""
+    manifest = read_displaced(store, stored.key, stored.size)
+    if manifest is None:
+        return ""
+    seen = observe(store.stream(stored.key, 0, stored.size), manifest, stored.size)
+    return f"; the first place that differs: {seen.findings[0]}" if seen.findings else ""
 
 
 def _compare_origin(found: _Reading, manifest: Manifest, store: Store, stored: StoredObject) -> None:

@@ -32,6 +32,7 @@ def verify(
 
     Raises:
         NewerDocument: a newer version of this package has written it; nothing is kept.
+        SignatureRefused: it is not signed as the settings ask; nothing is kept, and what was known of it stands.
         StoreRefused, StoreUnavailable: a request failed; nothing is kept.
     """
     began, row, stored = now(), read_row(connect, key), store.head(key)

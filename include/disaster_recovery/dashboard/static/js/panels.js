@@ -34,7 +34,8 @@ export function panel(title, build, list = "") {
   window.addEventListener("hashchange", onLeave);
   box.closed.then(() => {
     window.removeEventListener("hashchange", onLeave);
-    if (shown === own) shown = null;
+    if (shown !== own) return; // replaced by one under the same address, perhaps: that is not to be left
+    shown = null;
     leave(hash, list);
   });
   return own.load();
