@@ -10,8 +10,14 @@ PYTHON ?=
 PYTEST_ARGS ?=
 # Test processes side by side, each with servers of its own; a file stays with one process, and so does the tier e2e.
 PYTEST_WORKERS ?= 2
+# Of each fault at a random moment: how many, and what they are drawn from.
+CHAOS_ROUNDS ?= 10
+CHAOS_SEED ?= 6
+BENCH_ARGS ?=
 # For example: make lock LOCK_ARGS=--upgrade
 LOCK_ARGS ?=
+# For example: make audit AUDIT_ARGS="--vulnerability-service pypi"
+AUDIT_ARGS ?=
 
 VENV := .venv/bin
 SOURCES := $(wildcard dags plugins include tests bench scripts)
@@ -20,6 +26,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh)
 # DAGs, plugins, tests and the demo all import include.* from the project root.
 export PYTHONPATH := $(CURDIR)
 export PYTHON
+export AUDIT_ARGS
 
 .PHONY: help
 help: ## Show this help
@@ -37,25 +44,33 @@ up: bootstrap ## Start Airflow, a source Postgres and an S3 server on this machi
 test: bootstrap ## Run the tests (PYTEST_ARGS="…" narrows them)
 	@exec $(VENV)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
+.PHONY: chaos
+chaos: bootstrap ## Kill, break and damage at random moments, for hours; make test has the short form (CHAOS_ROUNDS, CHAOS_SEED)
+	@exec $(VENV)/python -m pytest tests/distributed tests/chaos --verbose --capture=no \
+		--chaos-rounds $(CHAOS_ROUNDS) --chaos-seed $(CHAOS_SEED) $(PYTEST_ARGS)
+
 .PHONY: bench
-bench: bootstrap ## Memory of an extract, backups next to pg_dump, restores next to pg_restore, the page next to Airflow's
-	@$(VENV)/python bench/extract_memory.py
-	@$(VENV)/python bench/backup_time.py
-	@$(VENV)/python bench/restore_time.py
-	@exec $(VENV)/python bench/page_latency.py
+bench: bootstrap ## Backups next to pg_dump, restores next to pg_restore, memory, Airflow's part; a table at the end (BENCH_ARGS=--quick)
+	@exec $(VENV)/python -m bench $(BENCH_ARGS)
 
 .PHONY: screenshots
 screenshots: bootstrap ## Take the pictures of Backup History that the README shows
 	@exec $(VENV)/python scripts/screenshots.py
 
 .PHONY: check
-check: bootstrap ## Check format, lint, types, layers, compose file and shell scripts; changes nothing
+check: bootstrap ## Check format, lint, types, layers, security, compose file and shell scripts; changes nothing
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
 	$(VENV)/mypy
 	$(VENV)/lint-imports
+	$(VENV)/bandit --quiet --recursive --configfile pyproject.toml include dags plugins scripts
 	$(VENV)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 	for script in $(SHELL_SCRIPTS); do bash -n "$$script" || exit 1; done
+	if command -v terraform >/dev/null; then terraform fmt -check -diff include/aws; fi
+
+.PHONY: audit
+audit: bootstrap ## Ask a public database about known vulnerabilities of every pin (needs a network)
+	@exec sh scripts/audit.sh
 
 .PHONY: fix
 fix: bootstrap ## Apply the formatter and the linter's safe fixes

@@ -33,7 +33,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, CronTriggerTimetable, task
 from airflow.sdk import get_current_context as context
 
-from include.disaster_recovery.runtime.wiring import BACKUPS, TAGS, backup_failed, default_args, late_after
+from include.disaster_recovery.runtime.wiring import BACKUPS, SOURCE_POOL, TAGS, backup_failed, default_args, late_after
 
 # `messages`, or `messages [2/4]`; from the arguments, so that it shows while the task runs.
 UNIT_LABEL = (
@@ -63,7 +63,7 @@ with DAG(
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=20),
     deadline=late_after(timedelta(hours=3)),
-    default_args=default_args(backup_failed),
+    default_args={**default_args(backup_failed), "pool": SOURCE_POOL},
     on_failure_callback=backup_failed,
     tags=[*TAGS, "backup"],
     doc_md=__doc__,
@@ -95,7 +95,7 @@ with DAG(
     def extract(backup: Json, unit: Json) -> Json:
         return tasks().extract(backup, unit)
 
-    @task(multiple_outputs=False)
+    @task(multiple_outputs=False, pool_slots=2)  # its own session and that of pg_dump
     def describe_schema(backup: Json, snapshot: Json) -> Json:
         return tasks().describe_schema(backup, snapshot)
 

@@ -14,23 +14,38 @@ from include.demo.stack.postgres_server import PostgresServer
 from include.demo.stack.s3_server import S3Server
 from include.disaster_recovery.s3.store import Encryption, Store
 from include.disaster_recovery.settings import Settings, load_settings
+from tests.support.cluster import Cluster, running_cluster
 from tests.support.rig import Rig
 
 TESTS = Path(__file__).parent
 OWNER_PASSWORD = "owner-" + secrets.token_hex(8)
 TEMPLATE_SIZE = 0.1
+# Start of a test's id -> what shares one Airflow with it, and therefore one test process.
+SHARED_AIRFLOW = {
+    "tests/e2e/": "tests/e2e",
+    "tests/plugins/": "tests/plugins",
+    "tests/distributed/": "tests/distributed",
+    "tests/chaos/test_kill_": "tests/distributed",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Of the chaos suite: how often each random fault is repeated, and what the random moments are drawn from."""
+    chaos = parser.getgroup("chaos")
+    chaos.addoption("--chaos-rounds", type=int, default=1, help="rounds of each fault at a random moment (1)")
+    chaos.addoption("--chaos-seed", type=int, default=6, help="seed of the random moments (6)")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test's tier is its folder. The longest tier starts first, beside all others."""
     for item in items:
         item.add_marker(getattr(pytest.mark, _tier(item)))
-    items.sort(key=lambda item: _tier(item) != "e2e")
+    items.sort(key=lambda item: _tier(item) not in {"e2e", "distributed"})
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """`--dist loadfile` as ever, but all of e2e, and all of plugins, stays with one test process: it shares one Airflow.
+    """`--dist loadfile` as ever, but what shares one Airflow stays with one test process: e2e, plugins, the workers.
 
     Groups (`--dist loadgroup`) would say that as well, but this xdist does not heed them under this pytest.
     """
@@ -38,7 +53,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            shared = (tier for tier in ("tests/e2e", "tests/plugins") if nodeid.startswith(f"{tier}/"))
+            shared = (scope for start, scope in SHARED_AIRFLOW.items() if nodeid.startswith(start))
             return next(shared, None) or super()._split_scope(nodeid)
 
     return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
@@ -67,6 +82,13 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield server
     finally:
         server.destroy()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Airflow with two workers and everything that it needs; all DAGs are paused at first."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -263,6 +263,13 @@ def key(platform: Platform, first_run: str) -> str:
     return "backups/" + str(row["file_name"])
 
 
+@pytest.fixture(scope="session")
+def target(platform: Platform) -> str:
+    """The database that `collabhunts_restore_db` names, empty until something is restored into it."""
+    platform.postgres.create_database(RESTORED, owner="postgres")
+    return RESTORED
+
+
 @pytest.fixture
 def few_tables(platform: Platform, first_run: str) -> Iterator[None]:
     """Backups of a few tables: of all of them there is one already."""

@@ -28,9 +28,8 @@ STAGING = "select nspname from pg_namespace where nspname like 'collabhunts\\_re
 
 
 @pytest.fixture(scope="module")
-def full_run(platform: Platform, key: str) -> str:
+def full_run(platform: Platform, key: str, target: str) -> str:
     """A restore of everything into an empty database, of which one load was killed."""
-    platform.postgres.create_database(RESTORED, owner="postgres")
     run_id = platform.api.trigger(RESTORE_DAG, {"backup_key": key, "restore_schema": True})
     wait_for("a load", lambda: busy(platform, "ballast"), seconds=120)
     platform.kill_task(RESTORE_DAG, run_id, "load", "ballast")

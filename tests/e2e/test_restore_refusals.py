@@ -40,7 +40,7 @@ def test_the_form_refuses_what_can_never_be_right(
     ],
 )
 def test_the_first_task_names_what_is_wrong(
-    platform: Platform, key: str, conf: dict[str, Any], said: list[str]
+    platform: Platform, key: str, target: str, conf: dict[str, Any], said: list[str]
 ) -> None:
     run_id, state = platform.run(RESTORE_DAG, **{"backup_key": key, **conf})
     assert state == "failed"

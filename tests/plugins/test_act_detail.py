@@ -12,6 +12,14 @@ from tests.support.acts import id_of, press, see
 from tests.support.site import PAGE, Site
 from tests.support.visits import Visits
 
+TWICE = """() => new Promise((done) => {
+  let followed = 0;
+  window.addEventListener("hashchange", () => (followed += 1) === 2 && done());
+  const { hash } = window.location;
+  window.location.hash = "";
+  window.location.hash = hash;
+})"""
+
 
 @pytest.fixture
 def newest(visits: Visits, site: Site) -> Page:
@@ -125,6 +133,14 @@ def test_an_unknown_one_is_told_kindly(visits: Visits):
         press(page, "Back to the list")
         expect(page.locator("dialog")).to_have_count(0)
     visits.forgive("404")
+
+
+def test_an_address_that_was_gone_to_twice_at_once_stays_open(visits: Visits, site: Site):
+    page = see(visits, id_of(site, site.backups[1].run.key))
+    page.evaluate(TWICE)
+    expect(page.locator("dialog")).to_have_count(1)
+    expect(page.locator(".panel .facts")).to_be_visible()
+    assert f"{PAGE}/#backup/" in page.url
 
 
 def test_back_closes_it_and_the_address_can_be_shared(visits: Visits, site: Site):

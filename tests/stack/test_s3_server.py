@@ -1,5 +1,6 @@
 """The embedded S3 server refuses what S3 refuses, fills up, and keeps its data."""
 
+import json
 import os
 import secrets
 import signal
@@ -19,6 +20,10 @@ from include.demo.stack.ports import GRPC_OFFSET
 from include.demo.stack.s3_server import S3Server
 
 MIB = 1024 * 1024
+LISTING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::collabhunts-backups"}],
+}
 ONE_TRY = Config(retries={"total_max_attempts": 1})
 
 
@@ -131,7 +136,8 @@ def test_a_bucket_is_created_once(server: S3Server) -> None:
 
 @pytest.mark.parametrize("how", ["stop", "kill", "new process"])
 def test_data_and_keys_outlive_a_restart(tmp_path: Path, how: str) -> None:
-    server = S3Server(folder=tmp_path / "s3")
+    policies = {"lister": [json.dumps(LISTING)]}
+    server = S3Server(folder=tmp_path / "s3", policies=policies)
     try:
         server.start().create_bucket()
         keys = dict(server.identities)
@@ -140,11 +146,15 @@ def test_data_and_keys_outlive_a_restart(tmp_path: Path, how: str) -> None:
         server.stop(kill=how == "kill")
         if how == "new process":
             server.close()
-            server = S3Server(folder=tmp_path / "s3")
+            server = S3Server(folder=tmp_path / "s3", policies=policies)
         server.start()
         assert (server.endpoint_url == endpoint) is (how != "new process")
         assert server.identities == keys
         assert read(server.client("reader"), server.bucket, "kept") == b"x" * MIB
+        lister = server.client("lister")
+        assert [each["Key"] for each in lister.list_objects_v2(Bucket=server.bucket)["Contents"]] == ["kept"]
+        with pytest.raises(ClientError, match="AccessDenied"):
+            read(lister, server.bucket, "kept")
     finally:
         server.destroy()
     assert not server.folder.exists()

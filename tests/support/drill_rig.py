@@ -76,7 +76,8 @@ class DrillRig:
         return choose_backup(self.store, self.settings, wanted, by_hand=by_hand, now=now()).reason
 
     def opened(self, wanted: str = "latest") -> OpenedDrill:
-        found, moment = find_backup(self.store, self.settings, wanted), now()
+        moment = now()
+        found = find_backup(self.store, self.settings, wanted, now=moment)
         name = scratch.scratch_name(moment)
         return OpenedDrill(
             run_id=self.run_id,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import random
 import threading
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -146,6 +149,52 @@ def once(operation: str, fault: Fault, *, times: int = 1) -> Fault:
         fault(exchange)
 
     return act
+
+
+def at_random(chance: random.Random, share: float, fault: Fault, *, most: int = 2) -> Fault:
+    """The fault, on a share of all requests; none suffers it more than `most` times, so trying again helps.
+
+    What is drawn depends on the kind of request and how many of them came before: threads change little of it.
+    """
+    seed, lock, came = chance.random(), threading.Lock(), Counter[str]()
+
+    def act(exchange: Exchange) -> None:
+        target = f"{exchange.operation} {exchange.path} {exchange.request_headers.get('range')}"
+        with lock:
+            came[exchange.operation] += 1
+            is_drawn = random.Random(f"{seed} {exchange.operation} {came[exchange.operation]}").random() < share
+            is_hit = is_drawn and came[target] < most
+            came[target] += is_hit
+        if is_hit:
+            fault(exchange)
+
+    return act
+
+
+def from_request(
+    number: int, fault: Fault, *, methods: Container[str] = ("GET", "PUT", "HEAD", "POST", "DELETE")
+) -> Fault:
+    """The fault, on every request of these methods from the given one of all requests on."""
+    lock, came = threading.Lock(), [0]
+
+    def act(exchange: Exchange) -> None:
+        with lock:
+            came[0] += 1
+            is_reached = came[0] >= number
+        if is_reached and exchange.method in methods:
+            fault(exchange)
+
+    return act
+
+
+def refusing(status: int, code: str) -> Fault:
+    """An answer of S3 that says no, with its code."""
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as the test has it</Message></Error>".encode()
+    return lambda exchange: exchange.answer(status, body if exchange.method != "HEAD" else b"")
+
+
+def late(seconds: float) -> Fault:
+    return lambda exchange: time.sleep(seconds)
 
 
 def slow_down(exchange: Exchange) -> None:

@@ -70,6 +70,44 @@ class Forwarder(_Listener):
             answers.join()
 
 
+@dataclass
+class Cutter(_Listener):
+    """Bytes there and back, until so many have come back: then every connection is reset, and each new one at once.
+
+    With `after` None nothing is cut; `answered` counts on. `mend` starts anew.
+    """
+
+    after: int | None = None
+    answered: int = 0
+
+    def mend(self, after: int | None = None) -> None:
+        self.after, self.answered = after, 0
+
+    def _serve(self, client: socket.socket) -> None:
+        address = (self.parameters["host"], int(self.parameters["port"]))
+        with client, socket.create_connection(address) as server:
+            if self._is_cut():
+                _reset(client)
+                return
+            requests = threading.Thread(target=_pump, args=(client, server), daemon=True)
+            requests.start()
+            self._answers(server, client)
+            requests.join()
+
+    def _answers(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(4096):
+                self.answered += len(data)
+                if self._is_cut():
+                    break
+                client.sendall(data)
+        _reset(client) if self._is_cut() else _hang_up(client)
+        _hang_up(server)
+
+    def _is_cut(self) -> bool:
+        return self.after is not None and self.answered > self.after
+
+
 class TransactionPooler(_Listener):
     """Each transaction of a client runs in the next of two server sessions, as with PgBouncer's transaction mode."""
 
@@ -131,6 +169,19 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
             raise EOFError
         data += more
     return data
+
+
+def _reset(connection: socket.socket) -> None:
+    """RST instead of an orderly end, as from a firewall that has forgotten the connection."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    _hang_up(connection)
+    connection.close()
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the other direction may have ended first
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""A private Airflow: database, scheduler, dag-processor, api-server, triggerer when wanted, as child processes."""
+"""A private Airflow as child processes: scheduler, dag-processor, api-server; triggerer and workers when wanted."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from include.demo.stack.airflow_environment import (
     database_file,
     load_secrets,
 )
+from include.demo.stack.celery_servers import CeleryServers
 from include.demo.stack.errors import ProcessFailed, StackError
 from include.demo.stack.ports import HOST, PortLease, lease_port
 from include.demo.stack.processes import ManagedProcess
 from include.demo.stack.server import Server
 
 PROJECT = Path(__file__).resolve().parents[3]
-PRELOADED = Path(__file__).with_name("preloaded.py")
+LOCAL_SETTINGS = PROJECT / "config" / "airflow_local_settings.py"
 COMMAND_TIMEOUT_S = 180.0
 STOP_GRACE_S = 8.0
 START_ATTEMPTS = 3
@@ -42,6 +43,8 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
+WORKER = ("celery", "worker", "--skip-serve-logs", "--celery-hostname")
+WORKER_READY = " ready."
 HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 
 
@@ -52,6 +55,7 @@ class AirflowServer(Server):
     `project` goes on PYTHONPATH; `dags` and `plugins` default to its folders. `environment` are further variables, such
     as AIRFLOW_CONN_*; it may change until `start`. `parallelism` is the number of tasks at a time. `preferred_port` is
     taken when free. `root_path` precedes every path, as behind a proxy. `started_in_s` tells the seconds of each part.
+    With `workers`, that many Celery workers share `parallelism`, and the metadata is in Postgres (see celery_servers).
     """
 
     home: Path
@@ -61,6 +65,7 @@ class AirflowServer(Server):
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     parallelism: int = 8
     triggerer: bool = False
+    workers: int = 0
     preferred_port: int = 0
     root_path: str = ""
     start_timeout_s: float = 240.0
@@ -69,6 +74,23 @@ class AirflowServer(Server):
     _secrets: AirflowSecrets | None = field(default=None, init=False, repr=False)
     _processes: dict[str, ManagedProcess] = field(default_factory=dict, init=False, repr=False)
     _clients: dict[str, AirflowClient] = field(default_factory=dict, init=False, repr=False)
+    _celery: CeleryServers | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.workers:
+            self._celery = CeleryServers(
+                folder=self.home / "celery",
+                prepare_home=_configure,
+                workers=self.workers,
+                slots=-(-self.parallelism // self.workers),
+            )
+
+    @property
+    def celery(self) -> CeleryServers:
+        """Metadata database and queue of the workers. Raises StackError without workers."""
+        if self._celery is None:
+            raise StackError("this airflow has no workers", hint="AirflowServer(workers=2)")
+        return self._celery
 
     @property
     def base_url(self) -> str:
@@ -98,15 +120,21 @@ class AirflowServer(Server):
         return {ADMIN: secrets.admin_password, VIEWER: secrets.viewer_password}[user]
 
     def process(self, component: str) -> ManagedProcess:
-        """The process of scheduler, dag-processor, api-server or triggerer. Raises KeyError when not started."""
+        """The process of scheduler, dag-processor, api-server, triggerer or worker-1 … Raises KeyError when absent."""
         return self._processes[component]
+
+    def restart(self, component: str) -> None:
+        """Start a component again that has ended, as Compose and Kubernetes do; it is not waited for."""
+        self._processes[component].stop()
+        self._processes[component].start()
 
     def migrate(self) -> Self:
         """Create or upgrade Airflow's database; `start` does it when it was not done before. Raises ProcessFailed."""
         begin = time.monotonic()
-        (self.home / "config").mkdir(parents=True, exist_ok=True)
+        _configure(self.home)
         self.home.chmod(0o700)
-        shutil.copy(PRELOADED, self.home / "config" / "airflow_local_settings.py")
+        if self._celery is not None:
+            self._celery.start()
         self.run("migrate", "db", "migrate")
         if database_file(self.home).exists():
             with closing(sqlite3.connect(database_file(self.home))) as database:
@@ -149,9 +177,8 @@ class AirflowServer(Server):
         for client in self._clients.values():
             client.close()
         self._clients = {}
-        for name in ("scheduler", "dag-processor", "triggerer", "api-server"):
-            if name in self._processes:
-                self._processes[name].ask_to_stop(stop_signal=signal.SIGKILL if kill else signal.SIGTERM)
+        for name in sorted(self._processes, key=lambda name: name == "api-server"):  # it answers the others to the end
+            self._processes[name].ask_to_stop(stop_signal=signal.SIGKILL if kill else signal.SIGTERM)
         for process in reversed(self._processes.values()):
             process.stop()
         self._processes = {}
@@ -159,6 +186,8 @@ class AirflowServer(Server):
     def close(self) -> None:
         """Stop and let go of the port."""
         self.stop()
+        if self._celery is not None:
+            self._celery.close()
         if self._lease is not None:
             self._lease.release()
             self._lease = None
@@ -167,6 +196,8 @@ class AirflowServer(Server):
         """Kill and delete the home."""
         self.stop(kill=True)
         self.close()
+        if self._celery is not None:
+            self._celery.destroy()
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _client(self, user: str) -> AirflowClient:
@@ -180,7 +211,8 @@ class AirflowServer(Server):
         self._secrets = self._secrets or load_secrets(self.home)
         return self._secrets
 
-    def _component(self, name: str, arguments: tuple[str, ...]) -> ManagedProcess:
+    def _component(self, name: str, arguments: tuple[str, ...], own: Mapping[str, str] | None = None) -> ManagedProcess:
+        """One process of Airflow's; `own` are variables of this one alone."""
         self._lease = self._lease or lease_port(preferred=self.preferred_port)
         environment = airflow_environment(
             home=self.home,
@@ -191,14 +223,14 @@ class AirflowServer(Server):
             parallelism=self.parallelism,
             root_path=self.root_path,
             secrets_of=self._load_secrets(),
-            extra=self.environment,
+            extra={**(self._celery.environment() if self._celery else {}), **self.environment, **(own or {})},
         )
         return ManagedProcess(
             name=f"airflow {name}",
             command=[sys.executable, "-m", "airflow", *arguments],
             log_file=self.logs / f"{name}.log",
             env=environment,
-            cwd=self.home,
+            cwd=Path(environment["AIRFLOW_HOME"]),
             grace_s=STOP_GRACE_S,
         )
 
@@ -207,6 +239,11 @@ class AirflowServer(Server):
         for name, arguments in COMPONENTS.items():
             if name != "triggerer" or self.triggerer:
                 self._processes[name] = self._component(name, arguments).start()
+        if self._celery is not None:
+            self._celery.start()  # again, where `close` has been
+            for name in self._celery.names:
+                own = self._celery.worker_environment(name)
+                self._processes[name] = self._component(name, (*WORKER, name), own).start()
         self._wait_until_healthy(begin)
 
     def _wait_until_healthy(self, begin: float) -> None:
@@ -216,10 +253,7 @@ class AirflowServer(Server):
             self.check()
             health = self._health()
             for name in list(missing):
-                healthy = (
-                    health if name == "api-server" else health.get(HEALTH_NAMES[name], {}).get("status") == "healthy"
-                )
-                if healthy:
+                if self._is_healthy(name, health):
                     self.started_in_s[name] = time.monotonic() - begin
                     del missing[name]
             if missing and time.monotonic() - begin > self.start_timeout_s:
@@ -229,6 +263,14 @@ class AirflowServer(Server):
                 )
             time.sleep(0.1)
 
+    def _is_healthy(self, name: str, health: dict[str, dict[str, str]]) -> bool:
+        """Whether the component says so: to the API, or a worker in its log."""
+        if name == "api-server":
+            return bool(health)
+        if name in HEALTH_NAMES:
+            return health.get(HEALTH_NAMES[name], {}).get("status") == "healthy"
+        return WORKER_READY in self._processes[name].log_tail(100)
+
     def _health(self) -> dict[str, dict[str, str]]:
         """Answer of the health endpoint; empty while the api-server does not answer."""
         try:
@@ -236,3 +278,9 @@ class AirflowServer(Server):
         except httpx.HTTPError:
             return {}
         return dict(answer.json()) if answer.is_success else {}
+
+
+def _configure(home: Path) -> None:
+    """Give an AIRFLOW_HOME the `config/` that the image has."""
+    (home / "config").mkdir(parents=True, exist_ok=True)
+    shutil.copy(LOCAL_SETTINGS, home / "config")

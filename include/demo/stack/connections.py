@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from include.demo.stack.postgres_server import PostgresServer
-from include.demo.stack.s3_identities import IdentityName
 from include.demo.stack.s3_server import S3Server
 
 
@@ -24,7 +23,7 @@ def postgres_connection(server: PostgresServer, *, database: str, user: str, pas
     )
 
 
-def s3_connection(server: S3Server, identity: IdentityName = "writer") -> str:
+def s3_connection(server: S3Server, identity: str = "writer") -> str:
     """JSON of a connection with the keys of `identity`. Holds the secret key."""
     keys = server.identity(identity)
     return json.dumps(

@@ -43,7 +43,7 @@ def lease_port(*, offset: int = 0, preferred: int = 0) -> PortLease:
     `preferred` is taken when it is free. Raises PortsExhausted after 500 tries.
     """
     for attempt in range(ATTEMPTS):
-        chosen = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311  # no secret: differing between processes is enough
+        chosen = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311  # no secret # nosec B311
         port = preferred if preferred and attempt == 0 else chosen
         guards = _hold(sorted({port, port + offset}))
         if guards is not None:

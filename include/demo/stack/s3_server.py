@@ -9,7 +9,7 @@ import signal
 import sysconfig
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -25,7 +25,7 @@ from typing_extensions import Self
 from include.demo.stack.errors import BinaryMissing, ProcessFailed, StackError
 from include.demo.stack.ports import GRPC_OFFSET, HOST, PortLease, lease_port
 from include.demo.stack.processes import ManagedProcess
-from include.demo.stack.s3_identities import IdentityName, S3Identity, load_identities
+from include.demo.stack.s3_identities import S3Identity, load_identities
 from include.demo.stack.server import Server
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ FLAGS: Mapping[str, str] = {
     "master.volumeSizeLimitMB": "256",
     "master.telemetry": "false",
 }
-WEED_TEMP = Path("/tmp")  # noqa: S108  # as weed's source has it
+WEED_TEMP = Path("/tmp")  # noqa: S108  # as weed's source has it # nosec B108
 FULL_VOLUME_MB = 8
 ORDERLY_STOP_S = 15.0
 CLIENT_CONFIG = Config(signature_version="s3v4", s3={"addressing_style": "path"})
@@ -71,7 +71,8 @@ class S3Server(Server):
     `bucket` is the one that the identities writer and reader may use (`create_bucket` makes it). `capacity_mb` makes
     the disk of a fresh folder full after that many MiB (a multiple of 8, 16 or more): each further write is answered
     500 `InternalError` within 10 ms, reads go on, deleting frees nothing until SeaweedFS vacuums; start again with None
-    to go on. `flags` are further flags of `weed mini`. `memory_mb` is the soft limit of the Go heap.
+    to go on. `flags` are further flags of `weed mini`. `memory_mb` is the soft limit of the Go heap. `policies` are
+    further identities by name, with the IAM policies (JSON) that say what each may do.
     """
 
     folder: Path
@@ -80,9 +81,10 @@ class S3Server(Server):
     capacity_mb: int | None = None
     flags: Mapping[str, str] = field(default_factory=dict)
     memory_mb: int = 512
+    policies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     start_timeout_s: float = 60.0
     host: str = field(default=HOST, init=False)
-    identities: Mapping[IdentityName, S3Identity] = field(default_factory=dict, init=False, repr=False)
+    identities: Mapping[str, S3Identity] = field(default_factory=dict, init=False, repr=False)
     started_in_s: float = field(default=0.0, init=False)
     _leases: list[PortLease] = field(default_factory=list, init=False, repr=False)
     _sockets: TemporaryDirectory[str] | None = field(default=None, init=False, repr=False)
@@ -112,11 +114,11 @@ class S3Server(Server):
             raise StackError("the s3 server was not started", hint="call start()")
         return self._process
 
-    def identity(self, name: IdentityName = "writer") -> S3Identity:
-        """The access keys of admin, writer or reader. Raises KeyError before the first start."""
+    def identity(self, name: str = "writer") -> S3Identity:
+        """The access keys of admin, writer, reader, or one of `policies`. Raises KeyError before the first start."""
         return self.identities[name]
 
-    def client(self, name: IdentityName = "admin", config: Config | None = None) -> S3Client:
+    def client(self, name: str = "admin", config: Config | None = None) -> S3Client:
         """A boto3 client with the keys of `name`; `config` is merged over what the server needs."""
         keys = self.identity(name)
         return boto3.client(
@@ -152,7 +154,7 @@ class S3Server(Server):
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self.folder / "data").mkdir(exist_ok=True)
         (self.folder / "logs").mkdir(exist_ok=True)
-        self.identities = load_identities(self.folder / "s3.json", self.bucket)
+        self.identities = load_identities(self.folder / "s3.json", self.bucket, self.policies)
         for attempt in range(1, START_ATTEMPTS + 1):
             self._leases = self._leases or [lease_port(offset=GRPC_OFFSET) for _ in PORT_FLAGS]
             try:
@@ -226,7 +228,7 @@ class S3Server(Server):
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.endpoint_url}/healthz", timeout=2):  # noqa: S310  # our own http URL
+            with urllib.request.urlopen(f"{self.endpoint_url}/healthz", timeout=2):  # noqa: S310  # our own URL # nosec B310
                 pass
             client = self.client("admin", IMPATIENT)
             buckets = [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]

@@ -65,7 +65,7 @@ def server_home(folder: Path, account: ServerAccount) -> Path:
         home.mkdir(mode=0o700)
         account.give(home)
         return home.resolve()
-    for base in (Path(tempfile.gettempdir()), Path("/var/tmp")):  # noqa: S108
+    for base in (Path(tempfile.gettempdir()), Path("/var/tmp")):  # noqa: S108 # nosec B108
         if base.is_dir() and account.can_enter(base):
             _remove_forgotten(base)
             elsewhere = Path(tempfile.mkdtemp(prefix=HOME_PREFIX, dir=base))

@@ -41,6 +41,7 @@ class Stack:
     settings). `with_airflow=False` leaves Airflow out. `keep=False` deletes everything at the end; else the next start
     in the same folder has the same data and passwords. `durable=False` trades crash safety of Postgres for speed.
     `environment` is Airflow's from its database's migration on; `airflow_root` is the path that it is served under.
+    `workers` is the number of Celery workers, 0 for the scheduler's own processes.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Stack:
     plugins: Path | None = None
     parallelism: int = 8
     triggerer: bool = False
+    workers: int = 0
     airflow_port: int = 0
     airflow_root: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -77,6 +79,7 @@ class Stack:
                 plugins=self.plugins,
                 parallelism=self.parallelism,
                 triggerer=self.triggerer,
+                workers=self.workers,
                 preferred_port=self.airflow_port,
                 root_path=self.airflow_root,
                 environment=self.environment,
