@@ -22,8 +22,8 @@ it always runs. The same steps as `collabhunts_restore`: what holds here holds i
 
 What to do, step by step: `docs/runbooks/drill-failed.md`. Green: `prove` has logged *is proven: recovered in … s*.
 Skipped: no drill was due; the log of `plan_drill` says why.
-Connections: `collabhunts_drill_db` (its role has CREATEDB, or is superuser), `collabhunts_s3`, `collabhunts_db` (for the
-history; may be out of reach).
+Connections: `collabhunts_drill_db` (its role has CREATEDB, or is superuser), `collabhunts_s3`,
+and `collabhunts_db` for the history (may be out of reach).
 """
 
 from datetime import timedelta
