@@ -48,14 +48,20 @@ def test_all_failures_are_listed_with_all_hints(bare_rig: Rig, reader_role: dict
     def no_slots() -> None:
         raise PreflightFailed("only one slot", hint="raise parallelism")
 
-    with pytest.raises(PreflightFailed, match=r"4 of .* checks failed") as caught:
+    with pytest.raises(PreflightFailed, match=r"5 of .* checks failed") as caught:
         preflight(
             rig.settings,
             connect=lambda: rig.connect(**reader_role),
             connect_store=lambda: rig.store,
             slots=no_slots,
         )
-    for text in ("only one slot", "table one cannot be read", "table two cannot be read", "NoSuchBucket"):
+    for text in (
+        "only one slot",
+        "table one cannot be read",
+        "table two cannot be read",
+        "lacks CREATE on schema public",
+        "NoSuchBucket",
+    ):
         assert text in caught.value.fact
     for text in ("raise parallelism", "grant the backup role SELECT", "create the bucket"):
         assert text in caught.value.hint
