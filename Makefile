@@ -8,8 +8,9 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?=
 PYTEST_ARGS ?=
-# Test processes side by side, each with servers of its own; a file stays with one process, and so does the tier e2e.
-PYTEST_WORKERS ?= 2
+# Test processes side by side, each with servers of its own; a file stays with one process, and so does a tier that
+# shares one Airflow. Three for two cores: they wait for servers a quarter of the time.
+PYTEST_WORKERS ?= 3
 # Of each fault at a random moment: how many, and what they are drawn from.
 CHAOS_ROUNDS ?= 10
 CHAOS_SEED ?= 6
