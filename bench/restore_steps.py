@@ -10,10 +10,9 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
-from bench.lab import JOBS, Clock, Lab, store_of, warm_up
+from bench.lab import JOBS, Clock, Lab, most_memory, store_of, warm_up
 from include.disaster_recovery.restore_model import RestorePlan, RestoreReport, StagedTable, TableDiff
 from include.disaster_recovery.settings import Settings
 from include.disaster_recovery.steps.restore.comparing import compare
@@ -64,19 +63,19 @@ def prepare(job: Mapping[str, Any]) -> None:
     _here["rig"] = RestoreRig(job["parameters"], store_of(job), job["settings"])
     _here["rig"].store.head("no such key")  # what an idle worker has imported, too
     _here["rig"].connect().close()
-    _here["idle"] = _most_memory()
+    _here["idle"] = most_memory()
 
 
 def perform(step: str, *arguments: Any) -> tuple[Any, int]:
     """One step in a worker process; with the bytes it holds at most above an idle one."""
     rig = _here["rig"]
     result = _compare(rig, *arguments) if step == "compare" else getattr(rig, step)(*arguments)
-    return result, _most_memory() - _here["idle"]
+    return result, most_memory() - _here["idle"]
 
 
 def plan(wanted: Mapping[str, Any]) -> tuple[Any, int]:
     """The first step."""
-    return _here["rig"].plan(**wanted), _most_memory() - _here["idle"]
+    return _here["rig"].plan(**wanted), most_memory() - _here["idle"]
 
 
 def restore(lab: Lab, settings: Settings, database: str, **wanted: Any) -> Measured:
@@ -126,10 +125,3 @@ def _compare(
             started_at=planned.run.opened_at,
             now=lambda: datetime.now(timezone.utc),
         )
-
-
-def _most_memory() -> int:
-    """The most resident bytes this process has had (VmHWM); `ru_maxrss` would begin with that of its parent."""
-    status = Path("/proc/self/status").read_text()
-    (line,) = [each for each in status.splitlines() if each.startswith("VmHWM")]
-    return int(line.split()[1]) * 1024

@@ -7,12 +7,11 @@ from psycopg import sql
 from include.disaster_recovery.errors import RestoreFailed
 from include.disaster_recovery.model import TableName
 from include.disaster_recovery.postgres.extract import DIGEST_MODULUS
-from include.disaster_recovery.postgres.row_json import Column, columns, row_expression, row_fields
+from include.disaster_recovery.postgres.row_json import Column, columns, row_expression, row_json
 from include.disaster_recovery.postgres.session import Connection
 
 _DIGEST = 'select count(*), (coalesce(sum(hashtextextended(j collate "C", 0)), 0))::text from ({}) as q'
 
-_FIELDS = " cross join lateral (select {}) as r"
 _ROW_HASH = '(select hashtextextended({json} collate "C", 0) from (select) as one{fields})'
 
 
@@ -46,13 +45,6 @@ def content_digest(
     query = sql.SQL(_DIGEST).format(row_expression(table_columns, source=source, where=where))
     row = connection.execute(query).fetchone() or (0, "0")
     return int(str(row[0])), hexadecimal(int(str(row[1])))
-
-
-def row_json(table_columns: Sequence[Column]) -> tuple[sql.Composable, sql.Composable]:
-    """The JSON text of rows aliased `a` as an expression, and what it needs behind their FROM item."""
-    if not table_columns:
-        return sql.SQL("'{}'::text"), sql.SQL("")
-    return sql.SQL("row_to_json(r.*)::text"), sql.SQL(_FIELDS).format(row_fields(table_columns))
 
 
 def row_hash(table_columns: Sequence[Column]) -> sql.Composed:

@@ -96,16 +96,23 @@ def row_expression(
 ) -> sql.Composed:
     """A query with one column `j`, the rows of `source` (which must be aliased `a`) as JSON text.
 
-    With `place`, their `ctid` stands before it. `row_to_json(r.*)`, not `row_to_json(r)`: the latter would mean a
-    column named r.
+    With `place`, their `ctid` stands before it.
     """
+    json, fields = row_json(table_columns)
     placed = sql.SQL("a.ctid as place, " if place else "")
     condition = sql.SQL("") if where is None else sql.SQL(" where {}").format(where)
+    return sql.SQL("select {}{} as j from {}{}{}").format(placed, json, source, fields, condition)
+
+
+def row_json(table_columns: Sequence[Column]) -> tuple[sql.Composable, sql.Composable]:
+    """The JSON text of rows aliased `a` as an expression, and what it needs behind their FROM item.
+
+    `row_to_json(r.*)`, not `row_to_json(r)`: the latter would mean a column named r.
+    """
     if not table_columns:
-        return sql.SQL("select {}'{{}}'::text as j from {}{}").format(placed, source, condition)
-    return sql.SQL("select {}row_to_json(r.*)::text as j from {} cross join lateral (select {}) as r{}").format(
-        placed, source, row_fields(table_columns), condition
-    )
+        return sql.SQL("'{}'::text"), sql.SQL("")
+    lateral = sql.SQL(" cross join lateral (select {}) as r").format(row_fields(table_columns))
+    return sql.SQL("row_to_json(r.*)::text"), lateral
 
 
 def row_fields(table_columns: Sequence[Column]) -> sql.Composed:

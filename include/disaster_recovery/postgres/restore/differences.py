@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from include.disaster_recovery.postgres.digests import named_columns, row_json
+from include.disaster_recovery.postgres.digests import named_columns
 from include.disaster_recovery.postgres.errors import restoring
 from include.disaster_recovery.postgres.restore import ledger, staging
 from include.disaster_recovery.postgres.restore.row_keys import each_key, same_key
 from include.disaster_recovery.postgres.restore.target import rows_of, storage
-from include.disaster_recovery.postgres.row_json import Column
+from include.disaster_recovery.postgres.row_json import Column, row_json
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
 from include.disaster_recovery.restore_model import RestoreMode, RestorePlan, TableDiff, TablePlan

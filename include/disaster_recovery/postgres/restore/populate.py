@@ -10,9 +10,9 @@ from psycopg.pq import Format
 
 from include.disaster_recovery.errors import StagingDiffers
 from include.disaster_recovery.model import TableName
-from include.disaster_recovery.postgres.digests import named_columns, row_hash, row_json
+from include.disaster_recovery.postgres.digests import named_columns, row_hash
 from include.disaster_recovery.postgres.errors import message, restoring
-from include.disaster_recovery.postgres.row_json import Column, decoded
+from include.disaster_recovery.postgres.row_json import Column, decoded, row_json
 from include.disaster_recovery.postgres.session import Connection
 from include.disaster_recovery.postgres.snapshot import relation
 
